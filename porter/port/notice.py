@@ -1,0 +1,27 @@
+# SPDX-FileCopyrightText: 2026 The steel-port authors
+# SPDX-License-Identifier: BSD-3-Clause
+"""The comment that heads every ported file: whose it is, under which licence, where it comes from, that it changed."""
+
+from __future__ import annotations
+
+from porter.model import Notice
+
+UPSTREAM = "https://github.com/ml-explore/mlx"
+LICENCE_FILE = "Steel.LICENSE"
+
+
+def header_comment(path: str, text: str, notice: Notice, revision: str) -> str:
+    """The heading of the port of upstream file `path`, whose text is `text`. Copyright lines stand as upstream has them."""
+    last_line = max(1, len(text.splitlines()))
+    lines = [f"SPDX-FileCopyrightText: {line}" for line in notice.copyrights]
+    lines += [f"SPDX-License-Identifier: {notice.spdx}", ""]
+    if not notice.stated:
+        lines += ["Upstream's file states no licence of its own and is under that of its repository."]
+    lines += [
+        f"The licence's text stands beside this file in {LICENCE_FILE}.",
+        "Ported by steel-port, which changed it; edit its rules, not this file, and run `steel-port sync`.",
+        f"Origin: {UPSTREAM}",
+        f"  revision {revision}",
+        f"  {path}, lines 1-{last_line}",
+    ]
+    return "".join(f"// {line}".rstrip() + "\n" for line in lines) + "\n"
