@@ -35,7 +35,7 @@ def sha256(data: bytes) -> str:
 def check_relative(path: str) -> str:
     """Return `path` if it is a plain relative POSIX path that stays inside its tree; raise ValueError otherwise."""
     pure = PurePosixPath(path)
-    if not path or pure.is_absolute() or ".." in pure.parts or str(pure) != path or "\\" in path or "\0" in path:
+    if not pure.parts or pure.is_absolute() or ".." in pure.parts or str(pure) != path or "\\" in path or "\0" in path:
         raise ValueError(f"not a plain relative path: {path!r}")
     return path
 

@@ -20,6 +20,8 @@ from porter.model import Instantiation, Location, sha256
 
 Values = Mapping[str, "str | int | bool"]
 
+MAX_DEPTH = 32  # of YAML; our deepest file nests 5 deep
+
 
 def specs_dir() -> Path:
     """The folder of the specs: beside the package in a checkout, inside it in an installed wheel."""
@@ -89,13 +91,18 @@ class Tiles:
 
 @dataclass(frozen=True)
 class Family:
-    """One kernel family. `path` is the YAML file, relative to the specs folder; `digest` is its SHA-256."""
+    """One kernel family. `path` is the YAML file, relative to the specs folder; `digest` is its SHA-256.
+
+    `copyright` and `licence` are those of the upstream values that the YAML restates.
+    """
 
     name: str
     title: str
     path: str
     digest: str
     operators: tuple[str, ...]
+    copyright: tuple[str, ...]
+    licence: str
     kernel: str
     preamble: tuple[str, ...]
     table: str
@@ -184,9 +191,14 @@ def read_text(path: Path) -> str:
 
 
 def load_yaml(text: str, where: str) -> tuple[Any, dict[str, int]]:
-    """The data of a YAML text, and the line of every key by its dotted path (`constants.0.name`)."""
+    """The data of a YAML text, and the line of every key by its dotted path (`constants.0.name`).
+
+    Plain data only. Aliases are refused: a few lines of them unfold to any size, and our files need none.
+    Raises SpecError, its place `where` and a line, for anything that is not that.
+    """
     import yaml
 
+    safe = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where PyYAML has it, is some five times faster
     lines: dict[str, int] = {}
 
     def walk(node: yaml.Node, path: str) -> None:
@@ -194,26 +206,46 @@ def load_yaml(text: str, where: str) -> tuple[Any, dict[str, int]]:
         if isinstance(node, yaml.MappingNode):
             seen: set[str] = set()
             for key, value in node.value:
+                line = key.start_mark.line + 1
+                if not isinstance(key, yaml.ScalarNode):
+                    raise SpecError("a key that is not plain text", where=f"{where}:{line}")
                 if key.value in seen:
-                    raise SpecError(f"key {key.value!r} stands twice", where=f"{where}:{key.start_mark.line + 1}")
+                    raise SpecError(f"key {key.value!r} stands twice", where=f"{where}:{line}")
                 seen.add(key.value)
                 child = f"{path}.{key.value}" if path else key.value
                 walk(value, child)
-                lines[child] = key.start_mark.line + 1
+                lines[child] = line
         elif isinstance(node, yaml.SequenceNode):
             for index, value in enumerate(node.value):
                 walk(value, f"{path}.{index}" if path else str(index))
 
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        _check_structure(text, where, safe)
+        node = yaml.compose(text, Loader=safe)
         if node is None:
             raise SpecError("the file is empty", where=f"{where}:1")
         walk(node, "")
-        return yaml.safe_load(text), lines
+        return yaml.load(text, Loader=safe), lines  # noqa: S506 (`safe` is one of the two safe loaders)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
         raise SpecError(f"not YAML: {getattr(error, 'problem', error)}", where=f"{where}:{line}") from error
+    except ValueError as error:  # a date such as 2025-99-99
+        raise SpecError(f"not YAML: {error}", where=f"{where}:1") from error
+
+
+def _check_structure(text: str, where: str, safe: Any) -> None:
+    """Refuse aliases, and nesting that would overflow the stack of libyaml's recursive composer."""
+    import yaml
+
+    depth = 0
+    for event in yaml.parse(text, Loader=safe):
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        if isinstance(event, yaml.AliasEvent):
+            raise SpecError("an alias (*name), which is not allowed here", where=f"{where}:{line}")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise SpecError(f"nested more than {MAX_DEPTH} deep", where=f"{where}:{line}")
 
 
 def validate(data: Any, lines: Mapping[str, int], schema_path: Path, where: str) -> None:
@@ -236,6 +268,8 @@ def _family(data: Any, lines: dict[str, int], name: str, text: str) -> Family:
         path=name,
         digest=sha256(text.encode()),
         operators=tuple(data["operators"]),
+        copyright=tuple(data["restates"]["copyright"]),
+        licence=data["restates"]["licence"],
         kernel=data["sources"]["kernel"],
         preamble=tuple(data["sources"]["preamble"]),
         table=data["sources"]["table"],

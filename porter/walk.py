@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import platform
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -19,15 +20,17 @@ from pathlib import Path
 from typing import Any
 
 from porter.cache import cache_dir, write_atomically
-from porter.errors import TreeError
+from porter.errors import TreeError, UpstreamError
 from porter.model import Corpus, Overlay, Proof, Ring, Sources, Status, sha256, to_data
 from porter.spec import Family, load_families
 
 Progress = Callable[[str, int, "int | None"], None]
 
-DEFAULT_REVISION = "v0.30.1"
 UPSTREAM_TREE = "upstream_mlx"
 OVERLAY_TREE = "generated"
+LOCK = "LOCK.json"
+JOBS = min(os.cpu_count() or 1, 8)
+"""Processes at once: a compiler each, of up to 300 MB."""
 
 # Whose versions decide what is generated, and what is proved.
 GENERATING = ("libclang", "clang-format", "jinja2")
@@ -68,23 +71,53 @@ def synchronise(request: Request, progress: Progress) -> Synchronised:
 
     Raises a SteelPortError where a step fails; what stood in upstream_mlx/ and generated/ then stands there still.
     """
-    from porter.upstream import lock
+    from porter.upstream.trees import holds, replace_tree
 
+    families = request.loaded_families  # a wrong spec is said before anything is fetched
     sources, sentence = _obtain(request, progress)
     overlay_root = request.root / OVERLAY_TREE
-    inputs = _inputs(request, sources)
-    remembered = cache_dir("sync") / inputs
-    if remembered.is_file() and lock.matches(overlay_root, remembered.read_text()):
-        count = len(lock.read_lock(overlay_root).files)
-        return Synchronised(
-            sources.pin.revision, False, count, sentence, f"{OVERLAY_TREE}/ is up to date: {count} files", sources
-        )
+    remembered = cache_dir("sync") / _inputs(request, sources)
+    count = _count_if_unchanged(overlay_root, remembered)
+    if count is not None:
+        summary = f"{OVERLAY_TREE}/ is up to date: {count} files"
+        return Synchronised(sources.pin.revision, False, count, sentence, summary, sources)
     corpus, overlay = make_overlay(request, sources)
-    changed = lock.write_overlay(overlay_root, overlay, sources.pin)
-    write_atomically(remembered, lock.read_lock(overlay_root).digest.encode())
-    verb = "written" if changed else "unchanged"
-    summary = f"{OVERLAY_TREE}/ {verb}: {len(overlay.files)} files, {len(corpus.instantiations)} kernels of upstream"
-    return Synchronised(sources.pin.revision, changed, len(overlay.files), sentence, summary, sources, corpus)
+    files = _locked(overlay, sources, corpus)
+    changed = not holds(overlay_root, files)
+    replace_tree(overlay_root, files)
+    write_atomically(remembered, sha256(files[LOCK]).encode())
+    kernels = sum(len(family.combinations()) for family in families) * len(corpus.instantiations)
+    summary = (
+        f"{OVERLAY_TREE}/ {'written' if changed else 'unchanged'}: {len(files)} files, "
+        f"{len(corpus.instantiations)} kernels of upstream, {kernels:,} with their constants"
+    )
+    return Synchronised(sources.pin.revision, changed, len(files), sentence, summary, sources, corpus)
+
+
+def _count_if_unchanged(overlay_root: Path, remembered: Path) -> int | None:
+    """How many files stand in generated/, if they are what `remembered` says and each has its digest."""
+    from porter.upstream import lock
+
+    try:
+        text = (overlay_root / LOCK).read_bytes()
+        if remembered.read_text() != sha256(text):
+            return None
+        found = lock.read(overlay_root / LOCK)
+        lock.verify(overlay_root, found)
+    except (OSError, UpstreamError):
+        return None
+    return len(found.files) + 1
+
+
+def _locked(overlay: Overlay, sources: Sources, corpus: Corpus) -> dict[str, bytes]:
+    """The overlay's bytes with their lock, which names what they were ported from by digest, whoever brought it."""
+    from porter.upstream.lock import Lock
+
+    used = [path for path in corpus.files if path.endswith(".h")] + ["LICENSE"]
+    origin = sha256("".join(f"{sources.files[path].sha256}  {path}\n" for path in sorted(used)).encode())
+    files = {file.path: file.text.encode() for file in overlay.files}
+    made_by = f"steel-port {importlib.metadata.version('steel-port')}"
+    return {**files, LOCK: Lock.of(overlay.revision, origin, made_by, files).to_json().encode()}
 
 
 def make_overlay(request: Request, sources: Sources) -> tuple[Corpus, Overlay]:
@@ -106,19 +139,12 @@ def make_overlay(request: Request, sources: Sources) -> tuple[Corpus, Overlay]:
 def prove(
     request: Request, rings: Iterable[Ring] | None, progress: Progress, synchronised: Synchronised | None = None
 ) -> tuple[Proof, ...]:
-    """Run the rings (all by default) on what stands in generated/, or recall what they found for the same inputs."""
-    from porter.upstream import lock
+    """Run the rings (all by default) on what stands in generated/, or recall what they found for the same inputs.
 
-    overlay_root = request.root / OVERLAY_TREE
-    overlay_lock = lock.verify_lock(overlay_root)
-    sources = synchronised.sources if synchronised else _pinned(request)
-    if overlay_lock.revision != sources.pin.revision:
-        raise TreeError(
-            f"generated/ was made from {overlay_lock.revision[:12]}, upstream_mlx/ holds {sources.pin.revision[:12]}",
-            where=str(overlay_root),
-            next_step="run `steel-port sync`",
-        )
-    key = sha256(f"{_inputs(request, sources)} {overlay_lock.digest} {_tools(PROVING)} {_code_digest()} {_machine()}".encode())
+    Raises DigestMismatch where generated/ is not what its lock says, TreeError where it was made from another revision.
+    """
+    sources = synchronised.sources if synchronised else _vendored(request)
+    key = _proof_key(request, sources)
     wanted = list(rings or Ring)
     found = {ring: _recall(key, ring) for ring in wanted}
     missing = [ring for ring in wanted if found[ring] is None]
@@ -126,11 +152,38 @@ def prove(
         from porter.prove import verify
 
         corpus = synchronised.corpus if synchronised and synchronised.corpus else _corpus(request, sources)
-        proofs = verify(sources, corpus, request, overlay_root, rings=missing, progress=progress)
+        proofs = verify(
+            sources,
+            corpus,
+            request.loaded_families,
+            request.root / OVERLAY_TREE,
+            rings=missing,
+            target=request.target,
+            jobs=JOBS,
+            progress=progress,
+        )
         for ring in missing:
             found[ring] = tuple(proof for proof in proofs if proof.ring is ring)
             _remember(key, ring, found[ring] or ())
     return tuple(proof for ring in wanted for proof in found[ring] or ())
+
+
+def _proof_key(request: Request, sources: Sources) -> str:
+    """One digest over everything that decides what a ring finds, generated/ itself included and checked."""
+    from porter.upstream import lock
+
+    overlay_root = request.root / OVERLAY_TREE
+    if not (overlay_root / LOCK).is_file():
+        raise TreeError("nothing is generated yet", where=str(overlay_root), next_step="run `steel-port sync`")
+    found = lock.read(overlay_root / LOCK)
+    lock.verify(overlay_root, found)
+    if found.revision != sources.pin.revision:
+        raise TreeError(
+            f"generated/ was made from {found.revision[:12]}, upstream_mlx/ holds {sources.pin.revision[:12]}",
+            where=str(overlay_root),
+            next_step="run `steel-port sync`",
+        )
+    return sha256(f"{_inputs(request, sources)} {found.to_json()} {_tools(PROVING)} {_machine()}".encode())
 
 
 def _corpus(request: Request, sources: Sources) -> Corpus:
@@ -142,27 +195,17 @@ def _corpus(request: Request, sources: Sources) -> Corpus:
 def _obtain(request: Request, progress: Progress) -> tuple[Sources, str]:
     from porter.upstream import obtain
 
-    revision = request.revision or _pinned_revision(request.root) or DEFAULT_REVISION
-    return obtain(revision, request.source, request.provider, request.root / UPSTREAM_TREE, progress=progress)
+    return obtain(request.revision, request.source, request.provider, request.root / UPSTREAM_TREE, progress=progress)
 
 
-def _pinned_revision(root: Path) -> str | None:
-    """The revision that PIN.yaml names: a `sync` without --mlx-rev stays with it."""
-    from porter.upstream.pin import read_pin
-
-    path = root / UPSTREAM_TREE / "PIN.yaml"
-    return read_pin(path).revision if path.is_file() else None
-
-
-def _pinned(request: Request) -> Sources:
+def _vendored(request: Request) -> Sources:
     """What stands in upstream_mlx/, checked against its pin; nothing is fetched."""
     from porter.upstream import obtain
 
-    revision = _pinned_revision(request.root)
-    if revision is None:
-        raise TreeError("nothing is vendored yet", where=str(request.root), next_step="run `steel-port sync`")
-    sources, _ = obtain(revision, None, "auto", request.root / UPSTREAM_TREE, progress=lambda *_: None, offline=True)
-    return sources
+    tree = request.root / UPSTREAM_TREE
+    if not (tree / "LICENSE").is_file():
+        raise TreeError("nothing is vendored yet", where=str(tree), next_step="run `steel-port sync`")
+    return obtain(None, None, "auto", tree, offline=True)[0]
 
 
 def _inputs(request: Request, sources: Sources) -> str:
@@ -195,7 +238,11 @@ def _tools(names: Iterable[str]) -> str:
 def _machine() -> str:
     """What kernels run on: results on another kind of processor are not results on this one."""
     info = Path("/proc/cpuinfo")
-    model = next((line for line in info.read_text().splitlines() if line.startswith("model name")), "") if info.exists() else ""
+    model = (
+        next((line for line in info.read_text().splitlines() if line.startswith("model name")), "")
+        if info.exists()
+        else ""
+    )
     return f"{platform.machine()} {model.partition(':')[2].strip()}"
 
 

@@ -13,7 +13,9 @@ from porter.model import Ring
 
 
 @click.command("verify")
-@click.option("--ring", "rings", type=click.Choice([r.value for r in Ring]), multiple=True, help="Only this ring; repeatable.")
+@click.option(
+    "--ring", "rings", type=click.Choice([r.value for r in Ring]), multiple=True, help="Only this ring; repeatable."
+)
 @click.option("--target", default="pytorch-2.13", show_default=True, help="The PyTorch release, see specs/targets/.")
 @family_option
 @root_option

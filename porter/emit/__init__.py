@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from porter.emit.flatten import flatten
 from porter.emit.format import format_files
 from porter.model import Instantiation, Overlay, OverlayFile, Port, Sources
-from porter.port.notice import LICENCE_FILE, UPSTREAM
+from porter.port.notice import COPYRIGHT_TAG, LICENCE_FILE, LICENCE_TAG, UPSTREAM
 from porter.port.target import Target, camel_case
 from porter.spec import Family, TileRow
 
@@ -77,23 +77,18 @@ def _environment() -> jinja2.Environment:
     )
 
 
-def _heading(port: Port, derived: Iterable[str]) -> str:
-    """The comment that heads a file of ours; `derived` names the upstream places whose values it restates."""
-    copyrights = {line for path in derived for line in _copyrights(port, path.split(",")[0])}
-    lines = ["SPDX-FileCopyrightText: 2026 The steel-port authors"]
-    lines += [f"SPDX-FileCopyrightText: {line}" for line in sorted(copyrights)]
-    lines += [f"SPDX-License-Identifier: {'BSD-3-Clause AND MIT' if copyrights else 'BSD-3-Clause'}", ""]
+def _heading(port: Port, family: Family, restated: Iterable[str]) -> str:
+    """The comment that heads a file of ours; `restated` names the upstream places whose values it holds."""
+    places = list(restated)
+    lines = [f"{COPYRIGHT_TAG} 2026 The steel-port authors"]
+    lines += [f"{COPYRIGHT_TAG} {line}" for line in family.copyright if places]
+    lines += [f"{LICENCE_TAG} BSD-3-Clause{f' AND {family.licence}' if places else ''}", ""]
     lines += ["Made by steel-port; edit its templates and specs, not this file, and run `steel-port sync`."]
-    if copyrights:
+    if places:
         lines += [f"Restates values of {UPSTREAM}", f"  revision {port.corpus.pin.revision}"]
-        lines += [f"  {place}" for place in derived]
+        lines += [f"  {place}" for place in places]
         lines += [f"whose licence stands in kernels/{LICENCE_FILE}."]
     return "\n".join(f"// {line}".rstrip() for line in lines)
-
-
-def _copyrights(port: Port, path: str) -> tuple[str, ...]:
-    notice = port.corpus.notices.get(path)
-    return notice.copyrights if notice else ("Copyright © 2023-2024 Apple Inc.",)
 
 
 def _licence(port: Port, sources: Sources) -> str:
@@ -115,13 +110,15 @@ def _tables(port: Port, family: Family, target: Target) -> dict[str, str]:
     )
     environment = _environment()
     return {
-        path: environment.get_template(template).render(values, heading=_heading(port, derived))
-        for template, path, derived in outputs
+        path: environment.get_template(template).render(values, heading=_heading(port, family, restated))
+        for template, path, restated in outputs
     }
 
 
 def _values(port: Port, family: Family, target: Target) -> dict[str, Any]:
-    rows = [_row(row, family, target) for row in port.corpus.instantiations if row.template == family.template]
+    # By name, so that the order in which a provider lets us find them leaves no trace.
+    table = sorted((r for r in port.corpus.instantiations if r.template == family.template), key=lambda r: r.host_name)
+    rows = [_row(row, family, target) for row in table]
     params = next(s.location.file for s in port.corpus.params if s.name in family.params)
     return {
         "name": overlay_name(family),
@@ -178,8 +175,8 @@ def _source(family: Family, target: Target, port: Port, source: str) -> dict[str
     copyrights = sorted({line for notice in notices for line in notice.copyrights})
     licences = " AND ".join(sorted({notice.spdx for notice in notices}))
     heading = "\n".join(
-        [f"// SPDX-FileCopyrightText: {line}" for line in copyrights]
-        + [f"// SPDX-License-Identifier: {licences}", "//"]
+        [f"// {COPYRIGHT_TAG} {line}" for line in copyrights]
+        + [f"// {LICENCE_TAG} {licences}", "//"]
         + [f"// The ported headers of {UPSTREAM}, revision {port.corpus.pin.revision},"]
         + ["// each headed by its own notice; made by steel-port, which changed them."]
     )

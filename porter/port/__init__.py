@@ -36,7 +36,10 @@ def port(corpus: Corpus, sources: Sources, families: tuple[Family, ...], target:
 
 def make_edits(context: Context) -> tuple[Edit, ...]:
     """All rules' edits of one file, by position; insertions at one place keep the order of the rules."""
-    edits = [edit for rule in RULES for edit in rule.edits(context)]
+    return in_order(edit for rule in RULES for edit in rule.edits(context))
+
+
+def in_order(edits: Iterable[Edit]) -> tuple[Edit, ...]:
     return tuple(sorted(edits, key=lambda edit: (edit.start, edit.end)))
 
 
@@ -46,7 +49,7 @@ def apply_edits(context: Context, edits: Iterable[Edit]) -> str:
     for token in context.all_tokens:
         boundaries.update((token.start, token.end))
     out, at, last = [], 0, None
-    for edit in edits:
+    for edit in in_order(edits):
         if last is not None and edit.start < at:
             raise context.fail(f"rules {last.rule} and {edit.rule} both claim this token", edit.start)
         for offset in (edit.start, edit.end):

@@ -9,12 +9,16 @@ from porter.model import Notice
 UPSTREAM = "https://github.com/ml-explore/mlx"
 LICENCE_FILE = "Steel.LICENSE"
 
+# Put together here, so that a licence checker does not take this module's strings for its own notice.
+COPYRIGHT_TAG = "SPDX" + "-FileCopyrightText:"
+LICENCE_TAG = "SPDX" + "-License-Identifier:"
+
 
 def header_comment(path: str, text: str, notice: Notice, revision: str) -> str:
     """The heading of the port of upstream file `path`, whose text is `text`. Copyright lines stand as upstream has them."""
     last_line = max(1, len(text.splitlines()))
-    lines = [f"SPDX-FileCopyrightText: {line}" for line in notice.copyrights]
-    lines += [f"SPDX-License-Identifier: {notice.spdx}", ""]
+    lines = [f"{COPYRIGHT_TAG} {line}" for line in notice.copyrights]
+    lines += [f"{LICENCE_TAG} {notice.spdx}", ""]
     if not notice.stated:
         lines += ["Upstream's file states no licence of its own and is under that of its repository."]
     lines += [

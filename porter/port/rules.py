@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from porter.model import Edit
 from porter.port.context import Context, Directive, edit, identifiers
-from porter.port.notice import header_comment
+from porter.port.notice import COPYRIGHT_TAG, LICENCE_TAG, header_comment
 
 ORIGIN = "mlx/backend/metal/kernels/steel/example.h"
 
@@ -205,7 +205,9 @@ def _kernel_extent(c: Context) -> tuple[int, int, int]:
         if tokens[name].text == c.kernel:
             body = c.closing(tokens, name + 1) + 1
             return token.start, tokens[angle].start, tokens[c.closing(tokens, body)].end
-    raise c.fail(f"no kernel template is called {c.kernel}", 0, expected="template <...> [[kernel, ...]] void NAME(...)")
+    raise c.fail(
+        f"no kernel template is called {c.kernel}", 0, expected="template <...> [[kernel, ...]] void NAME(...)"
+    )
 
 
 RULES: tuple[Rule, ...] = (
@@ -215,8 +217,8 @@ RULES: tuple[Rule, ...] = (
         _notice,
         Example(
             "int x;\n",
-            "// SPDX-FileCopyrightText: Copyright © 2023 Example\n"
-            "// SPDX-License-Identifier: MIT\n"
+            f"// {COPYRIGHT_TAG} Copyright © 2023 Example\n"
+            f"// {LICENCE_TAG} MIT\n"
             "//\n"
             "// The licence's text stands beside this file in Steel.LICENSE.\n"
             "// Ported by steel-port, which changed it; edit its rules, not this file, and run `steel-port sync`.\n"

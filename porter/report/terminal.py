@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -24,7 +25,7 @@ _COLOURS = {
 def print_proofs(proofs: Sequence[Proof], console: Console | None = None) -> None:
     """One row per claim, then what a reader must know to judge them, then the count."""
     console = console or Console(highlight=False)
-    table = Table(show_edge=False, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for heading, justify in (("ring", "left"), ("claim", "left"), ("witness", "left"), ("cases", "right")):
         table.add_column(heading, justify="right" if justify == "right" else "left")
     table.add_column("result")

@@ -73,6 +73,10 @@ typedef struct msl_module_info {
 int msl_dispatch(const msl_kernel* kernel, void* const* buffers, const uint64_t threads[3], const uint64_t group[3],
                  char* error, uint64_t error_size);
 
+// How many cores later dispatches of this process use; 0 means all. The environment variable STEEL_PORT_METAL_CORES
+// says it at the start.
+void msl_set_cores(uint32_t cores);
+
 #ifdef __cplusplus
 }
 #endif

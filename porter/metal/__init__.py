@@ -1,0 +1,28 @@
+# SPDX-FileCopyrightText: 2026 The steel-port authors
+# SPDX-License-Identifier: BSD-3-Clause
+"""Metal on the CPU.
+
+    library = Library(source)              # Metal source text
+    library.names()                        # host names of its kernels
+    library["add"]({0: a, 1: b, 2: out}, threads=(n,), group=(256,))
+
+What a GPU leaves open is decided once (docs/metal.md): float arithmetic is IEEE single precision with denormals
+flushed, never contracted; an 8 x 8 product begins with c and takes k = 0..7 in order with fused multiply-adds.
+"""
+
+from __future__ import annotations
+
+from porter.metal.compiler import compile_module, kernel_names
+from porter.metal.library import BufferArgument, Kernel, Library, load_module, set_cores
+from porter.metal.runtime_build import runtime_library
+
+__all__ = [
+    "BufferArgument",
+    "Kernel",
+    "Library",
+    "compile_module",
+    "kernel_names",
+    "load_module",
+    "runtime_library",
+    "set_cores",
+]

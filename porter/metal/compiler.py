@@ -1,0 +1,246 @@
+# SPDX-FileCopyrightText: 2026 The steel-port authors
+# SPDX-License-Identifier: BSD-3-Clause
+"""Metal source in, a shared object out that the runtime can run (runtime/kernel_abi.h).
+
+The way: patch -> preprocess -> put entries in (`entries`) -> clang to optimised IR -> `lowering` -> code -> link. The
+compiler is the clang of the package `ziglang`. Results are kept in our cache under a digest of everything that can
+change them: the source, this package's own files, the compiler and the processor.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from porter.cache import cache_dir
+from porter.errors import MetalError, ParseError
+from porter.metal import entries as entries_of
+from porter.metal import toolchain
+from porter.metal.entries import SOURCE_NAME, Entry
+from porter.metal.frontend import (
+    DIALECT,
+    MAIN_FILE,
+    RUNTIME,
+    SHIM,
+    KernelArgumentDeclaration,
+    KernelDeclaration,
+    Mode,
+    compiler_arguments,
+    declared_kernels,
+)
+from porter.metal.frontend import parse as parse_source
+from porter.metal.lowering import Lowered, lower
+from porter.metal.patches import patch
+from porter.metal.runtime_build import runtime_library
+
+_MAX_THREADS = 1024
+
+# Entries are whole kernels: a call site then stands for one place in one kernel, which is what lanes meet at, and what
+# a kernel needs can be read off its entry. Without sibling calls a return address names the call it returns to.
+_CODE_ARGUMENTS = (
+    "-fPIC",
+    "-fvisibility=hidden",
+    "-fno-optimize-sibling-calls",
+    "-fno-math-errno",
+    "-fno-asynchronous-unwind-tables",
+    "-mllvm",
+    "-inline-threshold=1000000",
+    "-Xclang",
+    "-fdenormal-fp-math-f32=preserve-sign,preserve-sign",
+)
+
+
+def kernel_names(source: str) -> tuple[str, ...]:
+    """The host names of every kernel in `source`: instantiations and plain kernels. Raises MetalError."""
+    preprocessed, kernels = _understand(source)
+    return entries_of.host_names(preprocessed, kernels)
+
+
+def compile_module(source: str, *, optimise: bool = True, kernels: Collection[str] | None = None) -> Path:
+    """Compile self-contained Metal source and return the shared object.
+
+    `kernels` are the host names to compile (default: all that the source instantiates, and its plain kernels). Without
+    `optimise` the code is simpler and every 8 x 8 product makes the lanes meet; the results are the same bits.
+    Raises MetalError, with the line of the source where there is one, and ToolchainError.
+    """
+    wanted = None if kernels is None else sorted(set(kernels))
+    runtime = runtime_library()
+    key = toolchain.digest(
+        [source, str(optimise), json.dumps(wanted), _package_digest(), toolchain.cpu_identity(), str(runtime)]
+    )
+    folder = cache_dir("kernels")
+    module = folder / f"{key}.so"
+    if module.is_file():
+        return module
+    preprocessed, declared = _understand(source)
+    text, entries = entries_of.with_entries(preprocessed, declared, wanted)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".build-") as name:
+        build = Path(name)
+        lowered = _to_ir(text, entries, optimise, build)
+        _build(lowered, entries, runtime, build)
+        (build / "module.so").replace(module)
+    return module
+
+
+def _package_digest() -> str:
+    """Of every file of this package that has a part in a module, and of the compiler."""
+    here = Path(__file__).parent
+    return toolchain.digest(
+        [
+            toolchain.digest_of_folder(SHIM),
+            toolchain.digest_of_folder(RUNTIME, "kernel_*.h"),
+            toolchain.digest_of_folder(here, "*.py"),
+            str(toolchain.zig().stat().st_size),
+        ]
+    )
+
+
+def _understand(source: str) -> tuple[str, tuple[KernelDeclaration, ...]]:
+    """The preprocessed source, and what its kernels declare."""
+    try:
+        unit = parse_source(source, {}, skip_bodies=True)
+    except ParseError as error:
+        where = error.where.replace(MAIN_FILE, SOURCE_NAME) if error.where else None
+        raise MetalError(error.what.replace(MAIN_FILE, SOURCE_NAME), where=where) from error
+    kernels = declared_kernels(unit)
+    with tempfile.TemporaryDirectory(dir=cache_dir("kernels"), prefix=".build-") as name:
+        result = toolchain.run_zig(
+            [
+                "clang",
+                *_target(),
+                f"-DMSL_IHOST(...)={entries_of.MARKER}(__VA_ARGS__)",
+                *compiler_arguments(Mode.RUN),
+                "-E",
+                "-",
+            ],
+            folder=Path(name),
+            text=f'#line 1 "{SOURCE_NAME}"\n' + patch(source)[0],
+        )
+    if result.returncode != 0:
+        raise toolchain.source_error(result.stderr, SOURCE_NAME)
+    return result.stdout, kernels
+
+
+def _target() -> tuple[str, ...]:
+    return ("-target", "x86_64-linux-gnu", "-march=native")
+
+
+_IR_OUTPUT = ("-S", "-emit-llvm", "-o", "module.ll", "-x", "c++-cpp-output", "-")
+
+
+def _to_ir(text: str, entries: Sequence[Entry], optimise: bool, build: Path) -> Lowered:
+    level = "-O2" if optimise else "-O1"
+    result = toolchain.run_zig(
+        ["clang", *_target(), *DIALECT, *_CODE_ARGUMENTS, level, *_IR_OUTPUT],
+        folder=build,
+        text=text,
+    )
+    if result.returncode != 0:
+        raise toolchain.source_error(result.stderr, SOURCE_NAME)
+    lowered = lower((build / "module.ll").read_text(), [entry.symbol for entry in entries], batch=optimise)
+    if lowered.undefined:
+        raise MetalError(
+            f"nothing defines {', '.join(lowered.undefined[:5])}",
+            where=SOURCE_NAME,
+            expected="only functions that the source or Metal's library defines, and function constants with a value",
+        )
+    return lowered
+
+
+def _build(lowered: Lowered, entries: Sequence[Entry], runtime: Path, build: Path) -> None:
+    (build / "lowered.ll").write_text(lowered.text)
+    (build / "table.c").write_text(_table(entries, lowered))
+    steps = (
+        [
+            "clang",
+            "-target",
+            "x86_64-linux-gnu",
+            "-O2",
+            "-fPIC",
+            "-Xclang",
+            "-disable-llvm-passes",
+            "-c",
+            "-x",
+            "ir",
+            "lowered.ll",
+            "-o",
+            "kernels.o",
+        ],
+        [
+            "clang",
+            "-target",
+            "x86_64-linux-gnu",
+            "-O1",
+            "-fPIC",
+            "-nostdinc",
+            "-isystem",
+            str(SHIM),
+            "-isystem",
+            str(RUNTIME),
+            "-c",
+            "table.c",
+            "-o",
+            "table.o",
+        ],
+        [
+            "ld.lld",
+            "-shared",
+            "--no-undefined-version",
+            "-rpath",
+            str(runtime.parent),
+            "-o",
+            "module.so",
+            "kernels.o",
+            "table.o",
+            str(runtime),
+        ],
+    )
+    for step in steps:
+        result = toolchain.run_zig(step, folder=build)
+        if result.returncode != 0:
+            keep = os.environ.get("STEEL_PORT_KEEP_FAILED")
+            if keep:
+                shutil.copytree(build, keep, dirs_exist_ok=True)
+            raise toolchain.source_error(result.stderr, SOURCE_NAME)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The table of a module
+
+
+def _table(entries: Sequence[Entry], lowered: Lowered) -> str:
+    """C source of `msl_module`."""
+    lines = ['#include "kernel_abi.h"']
+    rows = []
+    for entry in entries:
+        lines.append(f"void {entry.symbol}(void* const*, char*, const msl_thread*);")
+        sizes = lowered.constants[f"msl_sizes_{entry.index}"]
+        arguments = [_argument_row(one, size) for one, size in zip(entry.buffers, sizes, strict=False)]
+        lines.append(f"static const msl_argument arguments_{entry.index}[] = {{{', '.join(arguments) or '{0}'}}};")
+        limit = lowered.constants[f"msl_limit_{entry.index}"][0] or _MAX_THREADS
+        needs = lowered.needs[entry.symbol]
+        rows.append(
+            f"  {{{_text(entry.host_name)}, {entry.symbol}, {min(limit, _MAX_THREADS)}, {needs.threadgroup_memory}, "
+            f"{int(needs.fibers)}, {len(arguments)}, arguments_{entry.index}}},"
+        )
+    lines += ["static const msl_kernel kernels[] = {", *(rows or ["  {0},"]), "};"]
+    lines.append(f"const msl_module_info msl_module = {{MSL_ABI_VERSION, {len(rows)}, kernels}};")
+    return "\n".join(lines) + "\n"
+
+
+def _argument_row(argument: KernelArgumentDeclaration, size: int) -> str:
+    texts = ", ".join(_text(text) for text in (argument.name, argument.type, argument.address_space or ""))
+    return f"{{{texts}, {argument.slot}, {size}, {int(argument.is_const)}}}"
+
+
+def _text(value: str) -> str:
+    """A C string literal."""
+    return (
+        '"'
+        + "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else f"\\{ord(c):03o}" for c in value)
+        + '"'
+    )

@@ -1,0 +1,238 @@
+# SPDX-FileCopyrightText: 2026 The steel-port authors
+# SPDX-License-Identifier: BSD-3-Clause
+"""From optimised LLVM IR to IR that runs on our runtime.
+
+Two things are left in the IR that an ordinary compiler knows nothing of (runtime/kernel_operations.h):
+
+- 8 x 8 matrix products, which the shim wrote as pure functions. They become calls of the runtime (`matrix_lowering`).
+- Threadgroup variables, which the shim wrote as thread_local. They become places in the threadgroup's memory.
+
+What the kernel needs (threadgroup memory, fibers) and which symbols nobody defines is read off on the way.
+The IR is text: LLVM's own, written and read by one version of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from porter.metal.matrix_lowering import PRODUCT, WAITING, Batches
+
+# Operations that make a thread wait, so that each thread needs a stack of its own.
+_NEEDS_FIBERS = WAITING | {PRODUCT}
+_RUNTIME = _NEEDS_FIBERS | {"msl_lane_index", "msl_threadgroup_memory", "msl_matrix_elements"}
+
+_NAME = r'[\w.$]+|"[^"]+"'
+_FUNCTION = re.compile(rf"^define\b.*?@({_NAME})\(.*?^\}}\n", re.M | re.S)
+_LABEL = re.compile(r"^[\w.$\"]+:")
+_ADDRESS_CALL = re.compile(
+    rf"^(\s*%[\w.$]+ = )(?:tail |notail )?call [^@]*@llvm\.threadlocal\.address[\w.]*\(ptr [^@]*@({_NAME})\).*$"
+)
+_VARIABLE = re.compile(rf"^@({_NAME}) = (?:[\w() ]+ )?thread_local(?:\(\w+\))? (?:[\w() ]+ )?global .*$", re.M)
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What one entry needs of the runtime."""
+
+    threadgroup_memory: int
+    fibers: bool
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """The IR to compile, what each entry needs, constants read off, and symbols that nothing defines."""
+
+    text: str
+    needs: Mapping[str, Needs]
+    constants: Mapping[str, tuple[int, ...]]
+    undefined: tuple[str, ...]
+    batches: tuple[int, ...]
+    """Products in each call of the runtime, in the order of the text."""
+
+
+@dataclass
+class _Function:
+    name: str
+    text: str
+    callees: set[str] = field(default_factory=set)
+    variables: set[str] = field(default_factory=set)
+
+
+def lower(text: str, entries: Iterable[str], *, batch: bool = True) -> Lowered:
+    """Lower a module. `entries` are the symbols of its entries; without `batch` every product is a call of its own."""
+    entries = tuple(entries)
+    sizes = _variable_sizes(text)
+    functions = {}
+    for found in _FUNCTION.finditer(text):
+        named = _name_values(found.group())
+        function = _Function(found.group(1), _plain_arguments(named) if found.group(1) in entries else named)
+        functions[function.name] = function
+        function.callees = set(re.findall(rf"@({_NAME})", function.text)) - {function.name}
+        function.variables = function.callees & sizes.keys()
+    reached = {entry: _reached(entry, functions) for entry in entries}
+    offsets, memory = _lay_out(entries, functions, reached, sizes)
+    batches = Batches(enabled=batch)
+    for function in functions.values():
+        lines = _lower_variables(function, offsets.get(function.name, {}), function.name in reached)
+        function.text = "\n".join(batches.lower(lines)) + "\n"
+    text = _FUNCTION.sub(lambda found: functions[found.group(1)].text, text)
+    text = _VARIABLE.sub("", text)
+    text = re.sub(rf"^declare double @{PRODUCT}\(.*$", "", text, flags=re.M)
+    needs = {
+        entry: Needs(memory[entry], bool(_NEEDS_FIBERS & _symbols(reached[entry], functions))) for entry in entries
+    }
+    if "@msl_threadgroup_memory()" in text and "declare ptr @msl_threadgroup_memory(" not in text:
+        text += "declare ptr @msl_threadgroup_memory() nounwind\n"
+    return Lowered(
+        text=text + batches.declarations(),
+        needs=needs,
+        constants=_constants(text),
+        undefined=_undefined(text),
+        batches=tuple(batches.sizes),
+    )
+
+
+def _name_values(function: str) -> str:
+    """Give every numbered value a name: numbers must be consecutive, which a changed function would break."""
+    head, body = function.split("{\n", 1)
+    arguments = len(re.findall(r"%\d+\b", head))
+    if not _LABEL.match(body):  # the first block is numbered without saying so
+        body = f"{arguments}:\n{body}"
+    named = re.sub(r"%(\d+)\b", r"%v\1", head + "{\n" + body)
+    return re.sub(r"^(\d+):", r"v\1:", named, flags=re.M)
+
+
+def _plain_arguments(function: str) -> str:
+    """Drop what the optimiser found out about an entry's arguments: lowering makes use of the threadgroup's memory."""
+    return re.sub(r"\(ptr [^()]*(?:\([^()]*\)[^()]*)*%v2\)", "(ptr %v0, ptr %v1, ptr %v2)", function, count=1)
+
+
+def _reached(entry: str, functions: Mapping[str, _Function]) -> set[str]:
+    """The functions of the module that `entry` can call, itself among them."""
+    seen, todo = set(), [entry]
+    while todo:
+        name = todo.pop()
+        if name in functions and name not in seen:
+            seen.add(name)
+            todo.extend(functions[name].callees)
+    return seen
+
+
+def _symbols(names: Iterable[str], functions: Mapping[str, _Function]) -> set[str]:
+    return set().union(*(functions[name].callees for name in names))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Threadgroup variables
+
+
+def _variable_sizes(text: str) -> dict[str, tuple[int, int]]:
+    """(bytes, alignment) of every thread_local variable, as LLVM's own data layout has them."""
+    names = {found.group(1) for found in _VARIABLE.finditer(text)}
+    if not names:
+        return {}
+    import llvmlite.binding as llvm
+
+    module = llvm.parse_assembly(text)
+    layout = llvm.create_target_data(module.data_layout)
+    sizes = {}
+    for variable in module.global_variables:
+        quoted = f'"{variable.name}"'
+        name = quoted if quoted in names else variable.name
+        if name in names:
+            kind = variable.global_value_type
+            stated = re.search(r"\balign (\d+)", str(variable))
+            alignment = int(stated.group(1)) if stated else layout.get_abi_alignment(kind)
+            sizes[name] = (layout.get_abi_size(kind), alignment)
+    return sizes
+
+
+def _lay_out(
+    entries: Iterable[str],
+    functions: Mapping[str, _Function],
+    reached: Mapping[str, set[str]],
+    sizes: Mapping[str, tuple[int, int]],
+) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
+    """Offsets of the variables in each function, and each entry's total.
+
+    Variables of functions that are not entries may be used by several, so they come first, at one place for all.
+    """
+    shared: dict[str, int] = {}
+    end = 0
+    for name in sorted(functions.keys() - set(entries)):
+        end = _place(sorted(functions[name].variables - shared.keys()), sizes, shared, end)
+    offsets = dict.fromkeys(functions, shared)
+    memory = {}
+    for entry in entries:
+        own = dict(shared)
+        uses_shared = any(functions[name].variables for name in reached[entry] if name != entry)
+        own_end = _place(sorted(functions[entry].variables - own.keys()), sizes, own, end if uses_shared else 0)
+        offsets[entry] = own
+        memory[entry] = own_end
+    return offsets, memory
+
+
+def _place(names: Iterable[str], sizes: Mapping[str, tuple[int, int]], offsets: dict[str, int], end: int) -> int:
+    for name in names:
+        size, alignment = sizes[name]
+        offsets[name] = -(-end // alignment) * alignment
+        end = offsets[name] + size
+    return end
+
+
+def _lower_variables(function: _Function, offsets: Mapping[str, int], is_entry: bool) -> list[str]:
+    lines = []
+    for number, line in enumerate(function.text.splitlines()):
+        found = _ADDRESS_CALL.match(line)
+        if found is None or found.group(2) not in offsets:
+            lines.append(line)
+            continue
+        base = "%v1"  # the second argument of an entry
+        if not is_entry:
+            base = f"%msl.memory.{number}"
+            lines.append(f"  {base} = call ptr @msl_threadgroup_memory()")
+        lines.append(f"{found.group(1)}getelementptr inbounds i8, ptr {base}, i64 {offsets[found.group(2)]}")
+    return lines
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Reading facts off
+
+
+def _constants(text: str) -> dict[str, tuple[int, ...]]:
+    """The integers that entries leave in the module: `@msl_limit_0 = constant i32 128`, `@msl_sizes_0 = ...`."""
+    constants = {}
+    for found in re.finditer(r"^@(msl_(?:limit|sizes)_\d+) = .*?constant (.*?)(?:, align \d+)?$", text, re.M):
+        kind, value = re.fullmatch(r"(\[\d+ x i32\]|i32) (.*)", found.group(2)).groups()  # type: ignore[union-attr]
+        if value == "zeroinitializer":
+            length = re.match(r"\[(\d+)", kind)
+            constants[found.group(1)] = (0,) * int(length.group(1)) if length else (0,)
+        else:
+            constants[found.group(1)] = tuple(
+                int(number) for number in re.findall(r"(?:i32 )?(-?\d+)(?=[,\]]|$)", value)
+            )
+    return constants
+
+
+def _undefined(text: str) -> tuple[str, ...]:
+    """Functions and variables that the module uses and neither it nor the runtime nor the C library defines."""
+    names = []
+    for found in re.finditer(rf"^(?:declare .*?@({_NAME})\(|@({_NAME}) = external .*$)", text, re.M):
+        name = (found.group(1) or found.group(2)).strip('"')
+        if not name.startswith("llvm.") and name not in _RUNTIME and not _in_c_library(name):
+            names.append(name)
+    return tuple(names)
+
+
+def _in_c_library(name: str) -> bool:
+    import ctypes
+    import ctypes.util
+
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        return False
+    if name in ("memcpy", "memset", "memmove", "memcmp", "bcmp"):
+        return True
+    library = ctypes.util.find_library("m")
+    return library is not None and hasattr(ctypes.CDLL(library), name)

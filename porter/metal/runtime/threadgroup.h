@@ -1,0 +1,100 @@
+// SPDX-FileCopyrightText: 2026 The steel-port authors
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// One core running threadgroups, one after another: the fibers of its threads, and who may run next.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "kernel_abi.h"
+#include "kernel_operations.h"
+#include "matrix.h"
+#include "stacks.h"
+
+namespace msl {
+
+constexpr std::uint32_t kMaxThreadgroupMemory = 32 * 1024;  // Metal Feature Set Tables, all families this project knows
+
+// A grid that was checked: every field fits its 32 bits, and a threadgroup fits the kernel's limit.
+struct Grid {
+  const msl_kernel* kernel;
+  void* const* buffers;
+  std::array<std::uint32_t, 3> threads;
+  std::array<std::uint32_t, 3> group;
+  std::array<std::uint32_t, 3> groups;
+};
+
+class Core {
+ public:
+  Core();
+  Core(const Core&) = delete;
+  Core& operator=(const Core&) = delete;
+  ~Core();
+
+  // Runs threadgroup `index` (x fastest) of `grid` to its end. Returns false, with `error()` set, if it could not be
+  // finished. Throws std::bad_alloc.
+  bool run(const Grid& grid, std::uint64_t index);
+  const std::string& error() const { return error_; }
+
+  // --- called by the running fiber ---
+  void threadgroup_barrier(const void* site);
+  void meet(msl_lane_operation operation, void* payload, const void* site);
+  void run_matrices(const msl_matrix_batch* batch, const void* site);
+  std::uint32_t lane_index() const { return current_->place.thread_index_in_simdgroup; }
+  char* threadgroup_memory() { return threadgroup_memory_; }
+  void* matrix_elements() { return slots_ + matrix_element(static_cast<int>(lane_index())); }
+
+  // The core that runs on this operating-system thread, null outside `run`.
+  static constinit thread_local Core* running;
+
+ private:
+  struct Simdgroup;
+
+  struct Lane {
+    void* stack_pointer;
+    Simdgroup* simdgroup;
+    std::uint32_t bit;
+    const void* site;  // the call it waits at
+    msl_lane_operation operation;
+    void* payload;
+    msl_thread place;
+  };
+
+  // Each live lane is in exactly one of the three sets.
+  struct Simdgroup {
+    std::uint32_t ready;
+    std::uint32_t meeting;
+    std::uint32_t at_barrier;
+    Lane* lanes;
+  };
+
+  static void start_lane();
+  void place_threads(const Grid& grid, std::uint64_t index);
+  void run_plain(const Grid& grid);
+  void run_fibers(const Grid& grid);
+  void switch_to(Lane* next);
+  void leave(const char* error);
+  void continue_simdgroup();
+  void next_lane();
+  bool complete_meeting(Simdgroup& simdgroup);
+  bool next_simdgroup();
+  bool release_barrier();
+
+  static constexpr int kMaxSimdgroups = MSL_MAX_THREADS_PER_THREADGROUP / MSL_SIMD_WIDTH;
+
+  Stacks stacks_;
+  Lane* lanes_;
+  char* threadgroup_memory_;
+  float* slots_;
+  std::array<Simdgroup, kMaxSimdgroups> simdgroups_{};
+  int simdgroup_count_ = 0;
+  std::uint32_t thread_count_ = 0;
+  Lane* current_ = nullptr;
+  void* scheduler_stack_ = nullptr;
+  const Grid* grid_ = nullptr;
+  std::string error_;
+};
+
+}  // namespace msl

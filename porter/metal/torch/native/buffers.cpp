@@ -1,0 +1,128 @@
+// SPDX-FileCopyrightText: 2026 The steel-port authors
+// SPDX-License-Identifier: BSD-3-Clause
+#include "buffers.h"
+
+#include <c10/util/Exception.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <mutex>
+#include <unordered_map>
+
+namespace porter::mps {
+namespace {
+
+// NaN as float, half and bfloat, -1 as an integer: a kernel that counts on fresh memory being zero is found out.
+constexpr int kFreshByte = 0xFF;
+
+std::size_t round_to_pages(std::size_t size) {
+  static const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  return (size + page - 1) / page * page;
+}
+
+class Registry {
+ public:
+  void* add(std::size_t size) {
+    auto buffer = std::make_shared<Buffer>(size);
+    void* handle = buffer->handle();
+    const std::lock_guard lock(mutex_);
+    allocated_ += size;
+    buffers_.emplace(handle, std::move(buffer));
+    return handle;
+  }
+
+  void remove(void* handle) {
+    std::shared_ptr<Buffer> last;  // unmapped after the lock is gone
+    const std::lock_guard lock(mutex_);
+    const auto found = buffers_.find(handle);
+    if (found == buffers_.end()) {
+      return;
+    }
+    last = std::move(found->second);
+    allocated_ -= last->size();
+    buffers_.erase(found);
+  }
+
+  std::shared_ptr<Buffer> find(const void* handle) {
+    const std::lock_guard lock(mutex_);
+    const auto found = buffers_.find(handle);
+    return found == buffers_.end() ? nullptr : found->second;
+  }
+
+  std::size_t allocated() {
+    const std::lock_guard lock(mutex_);
+    return allocated_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::unordered_map<const void*, std::shared_ptr<Buffer>> buffers_;
+  std::size_t allocated_ = 0;
+};
+
+// Never destroyed: tensors held by Python may outlive static destruction.
+Registry& registry() {
+  static auto* instance = new Registry();
+  return *instance;
+}
+
+void release(void* handle) { registry().remove(handle); }
+
+class MetalAllocator final : public c10::Allocator {
+ public:
+  // Zero bytes have no buffer, as on a Mac.
+  c10::DataPtr allocate(std::size_t size) override {
+    void* handle = size == 0 ? nullptr : registry().add(size);
+    return {handle, handle, &release, c10::Device(c10::DeviceType::MPS, 0)};
+  }
+
+  c10::DeleterFnPtr raw_deleter() const override { return &release; }
+
+  void copy_data(void* destination, const void* source, std::size_t size) const override {
+    const auto to = registry().find(destination);
+    const auto from = registry().find(source);
+    TORCH_CHECK(to && from, "copy_data: a pointer is not the start of a buffer of the mps device");
+    std::memcpy(to->memory(), from->memory(), size);
+  }
+};
+
+}  // namespace
+
+Buffer::Buffer(std::size_t size) : size_(size), half_(round_to_pages(size)) {
+  TORCH_CHECK(half_ >= size && half_ <= SIZE_MAX / 2, "Invalid buffer size: ", size, " bytes");
+  void* both = mmap(nullptr, 2 * half_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  TORCH_CHECK_WITH(OutOfMemoryError, both != MAP_FAILED, "MPS backend out of memory: tried to allocate ", size, " bytes");
+  handle_ = static_cast<char*>(both);
+  if (mprotect(memory(), half_, PROT_READ | PROT_WRITE) != 0) {
+    munmap(handle_, 2 * half_);
+    TORCH_CHECK_WITH(OutOfMemoryError, false, "MPS backend out of memory: tried to allocate ", size, " bytes");
+  }
+  std::memset(memory(), kFreshByte, half_);
+}
+
+Buffer::~Buffer() { munmap(handle_, 2 * half_); }
+
+std::shared_ptr<Buffer> buffer_of(const at::TensorBase& tensor) {
+  const void* handle = tensor.storage().data();
+  if (handle == nullptr) {
+    return nullptr;
+  }
+  auto buffer = registry().find(handle);
+  TORCH_CHECK(buffer, "the tensor's storage is not a buffer of the mps device");
+  return buffer;
+}
+
+char* memory_of(const at::TensorBase& tensor) {
+  const auto buffer = buffer_of(tensor);
+  return buffer ? buffer->memory() + tensor.storage_offset() * tensor.element_size() : nullptr;
+}
+
+c10::Allocator* allocator() {
+  static auto* instance = new MetalAllocator();
+  return instance;
+}
+
+std::size_t allocated_bytes() { return registry().allocated(); }
+
+}  // namespace porter::mps

@@ -1,0 +1,152 @@
+# SPDX-FileCopyrightText: 2026 The steel-port authors
+# SPDX-License-Identifier: BSD-3-Clause
+"""The nouns that libclang gives: kernel templates, function constants, params structs.
+
+Walking a cursor's children is the slow part of libclang from Python, so only what stands at namespace scope in one of
+our files is visited, and a struct's fields only where the struct is asked for.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from porter.errors import ParseError, SpecError
+from porter.metal import frontend
+from porter.model import (
+    Field,
+    FunctionConstant,
+    KernelArgument,
+    KernelTemplate,
+    Location,
+    ParamsStruct,
+    TemplateParameter,
+)
+from porter.spec import Family
+
+PARAMS_HEADER = "params.h"
+"""MLX's name for a header of structs that host and kernel share."""
+
+
+def kernel_templates(unit: Any, files: Mapping[str, str]) -> tuple[KernelTemplate, ...]:
+    """Every kernel that `unit` defines in one of `files`. Raises ParseError for a buffer slot that is bound twice."""
+    return tuple(_kernel(kernel, files[kernel.file]) for kernel in frontend.declared_kernels(unit))
+
+
+def _kernel(kernel: frontend.KernelDeclaration, text: str) -> KernelTemplate:
+    try:
+        return KernelTemplate(
+            name=kernel.name,
+            parameters=tuple(TemplateParameter(one.kind, one.name, one.default) for one in kernel.parameters),
+            arguments=tuple(_argument(one, kernel.file) for one in kernel.arguments),
+            thread_limit=kernel.thread_limit,
+            location=_at(kernel.file, text, kernel.start),
+            end=_at(kernel.file, text, kernel.end),
+        )
+    except ValueError as error:
+        raise ParseError(
+            str(error), where=f"{kernel.file}:{kernel.line}", expected="each buffer slot once in a kernel"
+        ) from error
+
+
+def _argument(one: frontend.KernelArgumentDeclaration, path: str) -> KernelArgument:
+    where = Location(path, one.line, one.column)
+    return KernelArgument(one.name, one.type, one.address_space, one.is_const, one.attribute, one.slot, one.gate, where)
+
+
+def _at(path: str, text: str, offset: int) -> Location:
+    return Location(path, text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset))
+
+
+def function_constants(unit: Any) -> tuple[FunctionConstant, ...]:
+    """Every variable of one of our files with `[[function_constant(index)]]`."""
+    found = []
+    for cursor, _ in _declared(unit.cursor, ("VAR_DECL",)):
+        for child in cursor.get_children():
+            if child.kind.name == "ANNOTATE_ATTR" and child.spelling.startswith("function_constant("):
+                index = child.spelling[len("function_constant(") : -1].strip()
+                found.append(_constant(cursor, index))
+    return tuple(found)
+
+
+def _constant(cursor: Any, index: str) -> FunctionConstant:
+    where = _location(cursor)
+    if not re.fullmatch(r"0[xX][0-9a-fA-F]+|[0-9]+", index):
+        raise ParseError(
+            f"function constant {cursor.spelling} has the index {index!r}", where=str(where), expected="a number"
+        )
+    return FunctionConstant(cursor.spelling, _without_const(cursor.type.spelling), int(index, 0), where)
+
+
+def params_structs(unit: Any, family: Family) -> tuple[ParamsStruct, ...]:
+    """The structs that the family names, wherever they stand, and every other struct of a `params.h`.
+
+    A class template has no layout of its own and is left out. Raises SpecError, with the YAML's line, for a struct that
+    upstream lacks.
+    """
+    found: dict[str, ParamsStruct] = {}
+    for cursor, scope in _declared(unit.cursor, ("STRUCT_DECL", "CLASS_DECL")):
+        name = "::".join((*scope, cursor.spelling))
+        shared = posixpath.basename(cursor.location.file.name) == PARAMS_HEADER
+        if (shared or name in family.params) and cursor.is_definition():
+            found[name] = _struct(cursor, name)
+    for i, name in enumerate(family.params):
+        if name not in found:
+            raise SpecError(
+                f"upstream defines no struct {name}",
+                where=f"specs/{family.path}:{family.lines.get(f'params.{i}', 1)}",
+                expected=", ".join(sorted(found)) or "a struct in a params.h",
+                next_step="correct the family's params",
+            )
+    return tuple(found.values())
+
+
+def _struct(cursor: Any, name: str) -> ParamsStruct:
+    where = _location(cursor)
+    if any(child.kind.name == "CXX_BASE_SPECIFIER" for child in cursor.get_children()):
+        raise ParseError(
+            f"{name} has a base class", where=str(where), expected="a plain struct: host and kernel share it"
+        )
+    layout = cursor.type
+    try:
+        fields = tuple(_field(field, name) for field in layout.get_fields())
+        return ParamsStruct(name, fields, layout.get_size(), layout.get_align(), where)
+    except ValueError as error:
+        raise ParseError(str(error), where=str(where)) from error
+
+
+def _field(cursor: Any, struct: str) -> Field:
+    where = _location(cursor)
+    offset, size = cursor.get_field_offsetof(), cursor.type.get_size()  # bits, bytes; negative where clang has none
+    if cursor.is_bitfield() or offset < 0 or offset % 8 or size < 0:
+        raise ParseError(f"{struct}::{cursor.spelling} has no layout in whole bytes", where=str(where))
+    return Field(cursor.spelling, _without_const(cursor.type.spelling), offset // 8, size, where)
+
+
+def _declared(
+    cursor: Any, kinds: tuple[str, ...], scope: tuple[str, ...] = ()
+) -> Iterator[tuple[Any, tuple[str, ...]]]:
+    """Declarations of `kinds` at namespace scope in the files given to `parse`, and the namespaces around each."""
+    for child in cursor.get_children():
+        kind = child.kind.name
+        if kind not in kinds and kind not in ("NAMESPACE", "LINKAGE_SPEC", "UNEXPOSED_DECL"):
+            continue
+        file = child.location.file
+        if file is None or not file.name.startswith(frontend.VIRTUAL_ROOT + "/"):
+            continue
+        if kind in kinds:
+            yield child, scope
+        else:
+            inner = (*scope, child.spelling) if kind == "NAMESPACE" and child.spelling else scope
+            yield from _declared(child, kinds, inner)
+
+
+def _location(cursor: Any) -> Location:
+    place = cursor.location
+    return Location(frontend.relative_path(place.file.name), place.line, place.column)
+
+
+def _without_const(spelling: str) -> str:
+    return re.sub(r"\bconst\s+", "", spelling)

@@ -1,0 +1,158 @@
+# SPDX-FileCopyrightText: 2026 The steel-port authors
+# SPDX-License-Identifier: BSD-3-Clause
+"""The two sides that are compared: upstream, from bytes that the pin names, and the port, from the files that stand
+in the overlay. Neither side is made from anything that the other made, nor from objects of the port.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from porter.errors import DigestMismatch, ProofError
+from porter.metal.frontend import AppliedPatch, patch
+from porter.model import Instantiation, Sources, sha256
+from porter.port.target import Target, camel_case
+from porter.prove.compile import preprocess
+from porter.spec import Family
+
+Combination = Mapping[str, bool]
+
+_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)
+
+
+@dataclass(frozen=True)
+class Side:
+    """The files of one side by the path that an #include names them with, as they stand."""
+
+    name: str
+    files: Mapping[str, str]
+
+    @cached_property
+    def _patched(self) -> dict[str, tuple[str, tuple[AppliedPatch, ...]]]:
+        return {path: patch(text) for path, text in self.files.items()}
+
+    @property
+    def patched(self) -> dict[str, str]:
+        """The files with the shim's patches applied (porter/metal/patches.py): what the compiler reads."""
+        return {path: text for path, (text, _) in self._patched.items()}
+
+    @property
+    def patches(self) -> tuple[tuple[str, AppliedPatch], ...]:
+        return tuple((path, one) for path, (_, applied) in self._patched.items() for one in applied)
+
+    @cached_property
+    def digest(self) -> str:
+        """One digest over what the compiler reads."""
+        return sha256("\n".join(f"{path} {sha256(text.encode())}" for path, text in sorted(self.patched.items())).encode())
+
+    def patch_note(self) -> str:
+        """One line for the report: every patch and how often it was applied."""
+        counts: dict[str, int] = {}
+        for _, one in self.patches:
+            counts[one.name] = counts.get(one.name, 0) + 1
+        listed = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+        return f"shim patches to {self.name}: {len(self.patches)} ({listed})"
+
+
+def upstream_side(sources: Sources, family: Family) -> Side:
+    """Upstream's files that the family's kernel needs. Raises DigestMismatch where one is not what the pin names."""
+    pinned = {file.path: file.sha256 for file in sources.pin.files}
+    texts = {path: file.text for path, file in sources.files.items()}
+    files = {path: texts[path] for path in _closure((*family.preamble, family.kernel), texts)}
+    for path, text in files.items():
+        if sha256(text.encode()) != pinned[path]:
+            raise DigestMismatch(
+                "these bytes are not those that the pin names",
+                where=path,
+                expected=pinned[path],
+                next_step="run `steel-port sync`",
+            )
+    return Side("upstream", files)
+
+
+def port_side(overlay_root: Path, target: Target, family: Family) -> Side:
+    """The overlay's files that the family's kernel needs, by include path (`ATen/native/mps/kernels/...`)."""
+    root = overlay_root / "pytorch" / target.source_root
+    texts = {
+        path.relative_to(root).as_posix(): path.read_text(encoding="utf-8")
+        for path in sorted((root / target.kernels).glob("*.h"))
+    }
+    header = target.header(family.kernel)
+    if header not in texts:
+        raise ProofError("the overlay lacks this header", where=str(root / header), next_step="run `steel-port sync`")
+    return Side("port", {path: texts[path] for path in _closure((header,), texts)})
+
+
+def emitted_instantiations(overlay_root: Path, target: Target, family: Family) -> tuple[Instantiation, ...]:
+    """Host name -> template and arguments, read from the overlay's .metal file.
+
+    The file may hold nothing but comments, includes, macros and explicit instantiations: what else could change the
+    meaning of a kernel would not be in the proof. Raises ProofError that quotes whatever else it holds.
+    """
+    path = table_path(overlay_root, target, family)
+    return parse_instantiations(path.read_text(encoding="utf-8"), path.name)
+
+
+def table_path(overlay_root: Path, target: Target, family: Family) -> Path:
+    name = camel_case(family.kernel).removesuffix(".h") + ".metal"
+    path = overlay_root / "pytorch" / target.source_root / target.kernels / name
+    if not path.is_file():
+        raise ProofError("the overlay lacks this file", where=str(path), next_step="run `steel-port sync`")
+    return path
+
+
+_HEAD = re.compile(r"\s*template\s*\[\[\s*host_name\s*\(((?:\s*\"[^\"]*\")+)\s*\)\s*\]\]\s*(?:\[\[\s*kernel\s*\]\]\s*)?")
+_FUNCTION = re.compile(r"(?:decltype\s*\(\s*)([\w:]+)\s*<")
+
+
+def parse_instantiations(text: str, where: str) -> tuple[Instantiation, ...]:
+    """The explicit instantiations of a .metal text whose macros are its own. Raises ProofError for anything else."""
+    from porter.model import Location
+
+    expanded = preprocess(_INCLUDE.sub("", text))
+    found, position = [], 0
+    while expanded[position:].strip(" \n\t;"):
+        head = _HEAD.match(expanded, position)
+        statement_end = expanded.find(";", position)
+        function = _FUNCTION.match(expanded, head.end()) if head else None
+        if head is None or function is None or statement_end < 0:
+            rest = expanded[position : position + 80].strip()
+            raise ProofError("the table holds something that is no instantiation", where=where, expected=f"not {rest!r}")
+        arguments, close = _arguments(expanded, function.end())
+        repeated = re.sub(r"\s", "", expanded[close:statement_end])
+        if repeated != f"){function[1]}<{re.sub(chr(92) + 's', '', ','.join(arguments))}>":
+            raise ProofError(f"an instantiation of {function[1]} names two functions", where=where, expected="decltype(f) f")
+        name = "".join(re.findall(r'"([^"]*)"', head[1]))
+        found.append(Instantiation(name, function[1], arguments, Location(where, 1)))
+        position = statement_end + 1
+    return tuple(found)
+
+
+def _arguments(text: str, start: int) -> tuple[tuple[str, ...], int]:
+    """Template arguments from after `<`, and where their `>` ends."""
+    depth, at, out = 1, start, [""]
+    while depth and at < len(text):
+        character = text[at]
+        depth += (character in "<([") - (character in ">)]")
+        if character == "," and depth == 1:
+            out.append("")
+        elif depth:
+            out[-1] += character
+        at += 1
+    return tuple(" ".join(argument.split()) for argument in out), at
+
+
+def _closure(paths: Iterable[str], texts: Mapping[str, str]) -> Iterator[str]:
+    """`paths` and every file among `texts` that they include, directly or not, in order of first mention."""
+    seen: dict[str, None] = {}
+    pending = list(paths)
+    while pending:
+        path = pending.pop(0)
+        if path not in seen and path in texts:
+            seen[path] = None
+            pending += [found[2] for found in _INCLUDE.finditer(texts[path])]
+    yield from seen

@@ -1,0 +1,54 @@
+# SPDX-FileCopyrightText: 2026 The steel-port authors
+# SPDX-License-Identifier: BSD-3-Clause
+"""What several test folders share: one vendored MLX and one overlay, made once a run by the code under test."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from porter.model import Corpus, Sources
+from porter.spec import Family, load_families
+
+REVISION = "v0.30.1"
+
+
+@pytest.fixture(scope="session")
+def families() -> tuple[Family, ...]:
+    return load_families()
+
+
+@pytest.fixture(scope="session")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A work folder with upstream_mlx/ (from the registry's wheel) and generated/."""
+    from porter.walk import Request, synchronise
+
+    path = tmp_path_factory.mktemp("root")
+    synchronise(Request(path, REVISION, None, "wheel"), lambda *_: None)
+    return path
+
+
+@pytest.fixture(scope="session")
+def sources(root: Path) -> Sources:
+    from porter.upstream import obtain
+
+    found, _ = obtain(REVISION, None, "wheel", root / "upstream_mlx", progress=lambda *_: None, offline=True)
+    return found
+
+
+@pytest.fixture(scope="session")
+def corpus(sources: Sources, families: tuple[Family, ...]) -> Corpus:
+    from porter.parse.corpus import read_corpus
+
+    return read_corpus(sources, families)
+
+
+@pytest.fixture(scope="session")
+def mlx_git() -> str:
+    """A clone of MLX, bare or not, for what needs the full source."""
+    path = os.environ.get("STEEL_PORT_MLX_GIT")
+    if not path:
+        pytest.skip("needs the full MLX source: set STEEL_PORT_MLX_GIT to a clone")
+    return path
