@@ -200,12 +200,9 @@ def _obtain(request: Request, progress: Progress) -> tuple[Sources, str]:
 
 def _vendored(request: Request) -> Sources:
     """What stands in upstream_mlx/, checked against its pin; nothing is fetched."""
-    from porter.upstream import obtain
+    from porter.upstream import vendored
 
-    tree = request.root / UPSTREAM_TREE
-    if not (tree / "LICENSE").is_file():
-        raise TreeError("nothing is vendored yet", where=str(tree), next_step="run `steel-port sync`")
-    return obtain(None, None, "auto", tree, offline=True)[0]
+    return vendored(request.root / UPSTREAM_TREE)
 
 
 def _inputs(request: Request, sources: Sources) -> str:

@@ -8,26 +8,21 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from porter.errors import TreeError
 from porter.model import Corpus, Sources
 from porter.spec import Family
 
 UPSTREAM_TREE = "upstream_mlx"
-PIN_FILE = "PIN.yaml"
 
 
 def read_vendored(root: Path, families: tuple[Family, ...]) -> tuple[Sources, Corpus]:
-    """The vendored sources, checked against their pin, and what they declare. Nothing is fetched from a network.
+    """The vendored sources, checked against their pin, and what they declare. Nothing is fetched or written.
 
-    Raises TreeError where nothing is vendored yet.
+    Raises TreeError where nothing is vendored yet, and DigestMismatch where a file is not what was vendored.
     """
-    tree = root / UPSTREAM_TREE
-    if not (tree / PIN_FILE).is_file():
-        raise TreeError("nothing is vendored yet", where=str(tree), next_step="run `steel-port sync`")
     from porter.parse.corpus import read_corpus
-    from porter.upstream import obtain
+    from porter.upstream import vendored
 
-    sources, _ = obtain(root=tree, offline=True)
+    sources = vendored(root / UPSTREAM_TREE)
     return sources, read_corpus(sources, families)
 
 

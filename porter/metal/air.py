@@ -6,8 +6,8 @@ The container was read off the `mlx.metallib` of the mlx-metal 0.30.1 wheel; all
 
     0   "MTLB"; at 16 a u64, the size of the file
     24  eight u64: offset and size of the function list, of the public metadata, of the private metadata, of the bitcode
-    function list: u32 count (which the list's size leaves out), then per function a u32 size (its own 4 bytes included) and fields up to "ENDT";
-        a field is 4 letters, a u16 length and that many bytes
+    function list: u32 count (which the list's size leaves out), then per function a u32 size (its own 4 bytes
+        included) and fields up to "ENDT"; a field is 4 letters, a u16 length and that many bytes
         NAME: zero-terminated.  OFFT: three u64, the third counts from the start of the bitcode.  MDSZ: u64, its size
 
 Everything is checked against the file's bounds: a library may come from anywhere. Raises MetalError, with the offset.
@@ -86,7 +86,7 @@ class CompiledConstant:
 
 @dataclass(frozen=True)
 class CompiledKernel:
-    """What `!air.kernel` says. `thread_limit` is the largest number of threads in a threadgroup, None where unstated."""
+    """What `!air.kernel` says. `thread_limit`: the most threads in a threadgroup, None where unstated."""
 
     name: str
     arguments: tuple[CompiledArgument, ...]

@@ -10,10 +10,9 @@ change them: the source, this package's own files, the compiler and the processo
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import tempfile
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from porter.cache import cache_dir
@@ -78,9 +77,11 @@ def compile_module(source: str, *, optimise: bool = True, kernels: Collection[st
         return module
     preprocessed, declared = _understand(source)
     text, entries = entries_of.with_entries(preprocessed, declared, wanted)
+    ir = optimised_ir(text, "-O2" if optimise else "-O1")
+    lowered = lower(ir, [entry.symbol for entry in entries], batch=optimise)
+    _check_defined(lowered)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".build-") as name:
         build = Path(name)
-        lowered = _to_ir(text, entries, optimise, build)
         _build(lowered, entries, runtime, build)
         (build / "module.so").replace(module)
     return module
@@ -99,6 +100,7 @@ def _package_digest() -> str:
     )
 
 
+@lru_cache(maxsize=8)
 def _understand(source: str) -> tuple[str, tuple[KernelDeclaration, ...]]:
     """The preprocessed source, and what its kernels declare."""
     try:
@@ -132,23 +134,24 @@ def _target() -> tuple[str, ...]:
 _IR_OUTPUT = ("-S", "-emit-llvm", "-o", "module.ll", "-x", "c++-cpp-output", "-")
 
 
-def _to_ir(text: str, entries: Sequence[Entry], optimise: bool, build: Path) -> Lowered:
-    level = "-O2" if optimise else "-O1"
-    result = toolchain.run_zig(
-        ["clang", *_target(), *DIALECT, *_CODE_ARGUMENTS, level, *_IR_OUTPUT],
-        folder=build,
-        text=text,
-    )
-    if result.returncode != 0:
-        raise toolchain.source_error(result.stderr, SOURCE_NAME)
-    lowered = lower((build / "module.ll").read_text(), [entry.symbol for entry in entries], batch=optimise)
+def optimised_ir(preprocessed: str, level: str) -> str:
+    """LLVM IR of preprocessed source with entries. Raises MetalError that names the line."""
+    with tempfile.TemporaryDirectory(dir=cache_dir("kernels"), prefix=".build-") as name:
+        folder = Path(name)
+        arguments = ["clang", *_target(), *DIALECT, *_CODE_ARGUMENTS, level, *_IR_OUTPUT]
+        result = toolchain.run_zig(arguments, folder=folder, text=preprocessed)
+        if result.returncode != 0:
+            raise toolchain.source_error(result.stderr, SOURCE_NAME)
+        return (folder / "module.ll").read_text()
+
+
+def _check_defined(lowered: Lowered) -> None:
     if lowered.undefined:
         raise MetalError(
             f"nothing defines {', '.join(lowered.undefined[:5])}",
             where=SOURCE_NAME,
             expected="only functions that the source or Metal's library defines, and function constants with a value",
         )
-    return lowered
 
 
 def _build(lowered: Lowered, entries: Sequence[Entry], runtime: Path, build: Path) -> None:
@@ -202,9 +205,6 @@ def _build(lowered: Lowered, entries: Sequence[Entry], runtime: Path, build: Pat
     for step in steps:
         result = toolchain.run_zig(step, folder=build)
         if result.returncode != 0:
-            keep = os.environ.get("STEEL_PORT_KEEP_FAILED")
-            if keep:
-                shutil.copytree(build, keep, dirs_exist_ok=True)
             raise toolchain.source_error(result.stderr, SOURCE_NAME)
 
 

@@ -182,8 +182,9 @@ class KernelArgumentDeclaration:
 class KernelDeclaration:
     """A kernel function or kernel template with a body.
 
-    `start` and `end` are character offsets of the whole declaration (from `template` to the closing brace) in the text
-    of `file` as it was given to `parse`. `host_name` is an attribute of the definition itself, if it has one.
+    `start` and `end` are character offsets of the whole declaration (from `template` or its first attribute to the
+    closing brace) in the text of `file` as it was given to `parse`. `host_name` is an attribute of the definition
+    itself, if it has one.
     """
 
     name: str
@@ -242,7 +243,7 @@ def _kernel(cursor: clang.cindex.Cursor, notes: list[str], texts: _Texts) -> Ker
         file=path,
         line=cursor.location.line,
         column=cursor.location.column,
-        start=texts.characters(extent.start),
+        start=texts.before_attributes(extent.start),
         end=texts.characters(extent.end),
     )
 
@@ -334,6 +335,12 @@ class _Texts:
     def characters(self, location: Any) -> int:
         """The offset of `location` in characters."""
         return len(self._contents(location.file)[: location.offset].decode())
+
+    def before_attributes(self, location: Any) -> int:
+        """The offset in characters of the attributes in front of `location`, which libclang leaves out."""
+        before = self._contents(location.file)[: location.offset].decode()
+        found = re.search(r"(?:(?:\[\[(?:[^\[\]]|\[[^\[\]]*\])*\]\]|\bMSLKER\b)\s*)+$", before)
+        return found.start() if found else len(before)
 
     def following(self, location: Any) -> str:
         """The first character that is no space at or behind `location`."""

@@ -149,18 +149,17 @@ class Library:
     """The kernels of one Metal source. Each is compiled when it is first asked for."""
 
     def __init__(self, source: str, *, optimise: bool = True) -> None:
-        """Read `source`. Raises MetalError where it is not valid Metal."""
+        """Nothing is read yet: a source that is not Metal is found out by `names` and by looking a kernel up."""
         self._source = source
         self._optimise = optimise
-        self._names = kernel_names(source)
         self._kernels: dict[str, Kernel] = {}
 
     def names(self) -> tuple[str, ...]:
-        """The host names of its kernels."""
-        return self._names
+        """The host names of its kernels. Raises MetalError where the source is not valid Metal."""
+        return kernel_names(self._source)
 
     def __getitem__(self, name: str) -> Kernel:
-        """The kernel of that host name. Raises MetalError where there is none, or where it cannot be compiled."""
+        """The kernel of that host name. Raises MetalError where there is none, and where it cannot be compiled."""
         if name not in self._kernels:
             self._kernels[name] = load_module(compile_module(self._source, optimise=self._optimise, kernels=[name]))[0]
         return self._kernels[name]

@@ -14,7 +14,7 @@ The IR is text: LLVM's own, written and read by one version of it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from porter.metal.matrix_lowering import PRODUCT, WAITING, Batches
@@ -64,34 +64,41 @@ def lower(text: str, entries: Iterable[str], *, batch: bool = True) -> Lowered:
     """Lower a module. `entries` are the symbols of its entries; without `batch` every product is a call of its own."""
     entries = tuple(entries)
     sizes = _variable_sizes(text)
-    functions = {}
-    for found in _FUNCTION.finditer(text):
-        named = _name_values(found.group())
-        function = _Function(found.group(1), _plain_arguments(named) if found.group(1) in entries else named)
-        functions[function.name] = function
-        function.callees = set(re.findall(rf"@({_NAME})", function.text)) - {function.name}
-        function.variables = function.callees & sizes.keys()
-    reached = {entry: _reached(entry, functions) for entry in entries}
+    functions = _functions(text, entries, sizes.keys())
+    reached = {entry: _reached([entry], functions) for entry in entries}
     offsets, memory = _lay_out(entries, functions, reached, sizes)
     batches = Batches(enabled=batch)
+    lowered = {}
     for function in functions.values():
-        lines = _lower_variables(function, offsets.get(function.name, {}), function.name in reached)
-        function.text = "\n".join(batches.lower(lines)) + "\n"
-    text = _FUNCTION.sub(lambda found: functions[found.group(1)].text, text)
+        lines = _lower_variables(function, offsets[function.name], function.name in reached)
+        lowered[function.name] = "\n".join(batches.lower(lines)) + "\n"
+    text = _FUNCTION.sub(lambda found: lowered.get(found[1], ""), text)
     text = _VARIABLE.sub("", text)
     text = re.sub(rf"^declare double @{PRODUCT}\(.*$", "", text, flags=re.M)
-    needs = {
-        entry: Needs(memory[entry], bool(_NEEDS_FIBERS & _symbols(reached[entry], functions))) for entry in entries
-    }
     if "@msl_threadgroup_memory()" in text and "declare ptr @msl_threadgroup_memory(" not in text:
         text += "declare ptr @msl_threadgroup_memory() nounwind\n"
+    symbols = {entry: _symbols(reached[entry], functions) for entry in entries}
     return Lowered(
         text=text + batches.declarations(),
-        needs=needs,
+        needs={entry: Needs(memory[entry], bool(_NEEDS_FIBERS & symbols[entry])) for entry in entries},
         constants=_constants(text),
-        undefined=_undefined(text),
+        undefined=_undefined(text, _symbols(functions, functions)),
         batches=tuple(batches.sizes),
     )
+
+
+def _functions(text: str, entries: tuple[str, ...], variables: Iterable[str]) -> dict[str, _Function]:
+    """The functions that entries can call, or that a global variable refers to; the others are of no use."""
+    every = {}
+    for found in _FUNCTION.finditer(text):
+        named = _name_values(found.group())
+        function = _Function(found[1], _plain_arguments(named) if found[1] in entries else named)
+        function.callees = set(re.findall(rf"@({_NAME})", function.text)) - {function.name}
+        function.variables = function.callees.intersection(variables)
+        every[function.name] = function
+    globally = set(re.findall(rf"@({_NAME})", _FUNCTION.sub("", text))) & every.keys()
+    kept = _reached([*entries, *globally], every)
+    return {name: function for name, function in every.items() if name in kept}
 
 
 def _name_values(function: str) -> str:
@@ -109,9 +116,10 @@ def _plain_arguments(function: str) -> str:
     return re.sub(r"\(ptr [^()]*(?:\([^()]*\)[^()]*)*%v2\)", "(ptr %v0, ptr %v1, ptr %v2)", function, count=1)
 
 
-def _reached(entry: str, functions: Mapping[str, _Function]) -> set[str]:
-    """The functions of the module that `entry` can call, itself among them."""
-    seen, todo = set(), [entry]
+def _reached(names: Iterable[str], functions: Mapping[str, _Function]) -> set[str]:
+    """The functions of the module that those called `names` can call, themselves among them."""
+    seen: set[str] = set()
+    todo = list(names)
     while todo:
         name = todo.pop()
         if name in functions and name not in seen:
@@ -167,7 +175,7 @@ def _lay_out(
     memory = {}
     for entry in entries:
         own = dict(shared)
-        uses_shared = any(functions[name].variables for name in reached[entry] if name != entry)
+        uses_shared = any(functions[name].variables & shared.keys() for name in reached[entry])
         own_end = _place(sorted(functions[entry].variables - own.keys()), sizes, own, end if uses_shared else 0)
         offsets[entry] = own
         memory[entry] = own_end
@@ -216,12 +224,13 @@ def _constants(text: str) -> dict[str, tuple[int, ...]]:
     return constants
 
 
-def _undefined(text: str) -> tuple[str, ...]:
-    """Functions and variables that the module uses and neither it nor the runtime nor the C library defines."""
+def _undefined(text: str, used: Collection[str]) -> tuple[str, ...]:
+    """Of the symbols `used`, those that neither the module nor the runtime nor the C library defines."""
     names = []
     for found in re.finditer(rf"^(?:declare .*?@({_NAME})\(|@({_NAME}) = external .*$)", text, re.M):
-        name = (found.group(1) or found.group(2)).strip('"')
-        if not name.startswith("llvm.") and name not in _RUNTIME and not _in_c_library(name):
+        name = found.group(1) or found.group(2)
+        known = name.startswith("llvm.") or name in _RUNTIME or _in_c_library(name)
+        if name in used and not known:
             names.append(name)
     return tuple(names)
 

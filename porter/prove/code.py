@@ -26,7 +26,17 @@ from porter.port.target import Target
 from porter.prove.compile import compiler_version, emit_ir, lay_out, preprocess, toolchain_digest
 from porter.prove.difference import Comparison, Pair, Verdict, smallest
 from porter.prove.ir import Module
-from porter.prove.sides import Side, emitted_instantiations, port_side, table_path, upstream_side
+from porter.prove.sides import (
+    METAL_DEFINITIONS,
+    Side,
+    emitted_instantiations,
+    port_side,
+    table_path,
+    tokens,
+    upstream_side,
+    without_foreign_includes,
+)
+from porter.prove.symbols import readable
 from porter.prove.units import Unit, plain_unit, port_unit, slices, upstream_unit
 from porter.spec import Family
 
@@ -35,8 +45,11 @@ Blame = Callable[[Iterable[str]], str]
 
 CLAIM = "every kernel's code is upstream's, renamed"
 FLAT_CLAIM = "the source compiled at run time is the headers, token for token"
+FLAT_WITNESS = "the emitted headers, preprocessed"
 WITNESS = "unoptimised IR of upstream's pinned bytes"
 
+# Workers at once, and so at most 0.8 GB.
+_WORKERS = 2
 # Instantiations a unit: with 48 combinations its IR is 8 MB, and the compiler needs up to 330 MB (complex64).
 _SLICE = 6
 # The modules that decide what a digest means: results kept under another text of them are not looked at.
@@ -61,8 +74,16 @@ class Task:
 
     @property
     def key(self) -> str:
-        files = (f"{path} {sha256(text.encode())}" for side in (self.upstream_files, self.port_files) for path, text in side.items())
-        return sha256("\n".join([_code_digest(), toolchain_digest(), self.upstream.text, self.plain.text, self.port.text, *files]).encode())
+        files = (
+            f"{path} {sha256(text.encode())}"
+            for side in (self.upstream_files, self.port_files)
+            for path, text in side.items()
+        )
+        return sha256(
+            "\n".join(
+                [_code_digest(), toolchain_digest(), self.upstream.text, self.plain.text, self.port.text, *files]
+            ).encode()
+        )
 
 
 @dataclass(frozen=True)
@@ -82,8 +103,8 @@ def prove_bodies(
     jobs: int,
     progress: Progress,
     blame: Blame | None = None,
-) -> tuple[Proof, ...]:
-    """Run the ring. `blame` names the rules behind functions of upstream, given by their names in the IR.
+) -> Proof:
+    """Compare every kernel. `blame` names the rules behind functions of upstream, given by their names in the IR.
 
     Raises ToolchainError where a tool is missing, DigestMismatch where upstream's bytes are not the pinned ones, and
     ProofError where the sources cannot be compiled.
@@ -95,14 +116,16 @@ def prove_bodies(
     tasks = list(make_tasks(upstream, port, family, target.header(family.kernel), rows, emitted))
     outcomes = list(run_tasks(tasks, jobs, progress))
     notes = (upstream.patch_note(), port.patch_note(), f"compiler: {compiler_version()}, the same for both sides")
-    return (
-        conclude(family, outcomes, notes, blame),
-        prove_flattened(family, port, overlay_root, target),
-    )
+    return conclude(family, outcomes, notes, blame)
 
 
 def make_tasks(
-    upstream: Side, port: Side, family: Family, header: str, rows: list[Instantiation], emitted: Mapping[str, Instantiation]
+    upstream: Side,
+    port: Side,
+    family: Family,
+    header: str,
+    rows: list[Instantiation],
+    emitted: Mapping[str, Instantiation],
 ) -> Iterator[Task]:
     """One task a slice. Raises ProofError where the overlay lacks a kernel: then there is nothing to compare with."""
     for part in slices(family, rows, _SLICE):
@@ -114,7 +137,9 @@ def make_tasks(
                 next_step="see the ring names",
             )
         plain = plain_unit(family, part.rows, part.combinations[-1])
-        yield Task(unit, plain, port_unit(header, [emitted[name] for name in unit.roots]), upstream.patched, port.patched)
+        yield Task(
+            unit, plain, port_unit(header, [emitted[name] for name in unit.roots]), upstream.patched, port.patched
+        )
 
 
 def run_tasks(tasks: list[Task], jobs: int, progress: Progress) -> Iterator[Outcome]:
@@ -139,12 +164,13 @@ def run_tasks(tasks: list[Task], jobs: int, progress: Progress) -> Iterator[Outc
 
 
 def _run_fresh(tasks: list[Task], jobs: int) -> Iterator[tuple[Task, Outcome]]:
-    if jobs < 2 or len(tasks) < 2:
+    workers = min(jobs, _WORKERS, len(tasks))
+    if workers < 2:
         yield from ((task, compare(task)) for task in tasks)
         return
     # Spawned, not forked: the parent may hold threads (torch, libclang).
     pool: Executor
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         futures: dict[Future[Outcome], Task] = {pool.submit(compare, task): task for task in tasks}
         try:
             for future in as_completed(futures):
@@ -202,63 +228,29 @@ def conclude(family: Family, outcomes: list[Outcome], notes: tuple[str, ...], bl
     return Proof(Ring.CODE, family.name, CLAIM, WITNESS, Status.EQUAL_AFTER_O1, cases, why, notes)
 
 
-def readable(symbol: str) -> str:
-    """`mlx::steel::BlockLoader<...>::next` for a symbol of the IR, where the C++ library can say it."""
-    import ctypes
-    import ctypes.util
-
-    mangled = symbol.lstrip("@").strip('"')
-    try:
-        library = ctypes.CDLL(ctypes.util.find_library("stdc++") or "libstdc++.so.6")
-        demangle = library.__cxa_demangle
-    except (OSError, AttributeError):
-        return mangled
-    demangle.restype = ctypes.c_void_p
-    status = ctypes.c_int()
-    address = demangle(mangled.encode(), None, None, ctypes.byref(status))
-    if not address or status.value != 0:
-        return mangled
-    text = ctypes.string_at(address).decode()
-    libc = ctypes.CDLL(None)
-    libc.free.argtypes = [ctypes.c_void_p]
-    libc.free(address)
-    return text
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # The flattened source
 
 _RAW_STRING = re.compile(r'R"([^ ()\\\t\v\f\n"]{0,16})\((.*?)\)\1"', re.S)
-_SYSTEM_INCLUDE = re.compile(r"^[ \t]*#[ \t]*include[ \t]*<([^>]+)>[^\n]*", re.M)
 
 
-def prove_flattened(family: Family, port: Side, overlay_root: Path, target: Target) -> Proof:
+def prove_flattened(family: Family, overlay_root: Path, target: Target) -> Proof:
     """The string that is compiled at run time against the header that was compared with upstream, after the
     preprocessor: the same tokens mean the same kernels."""
+    port = port_side(overlay_root, target, family)
     path = overlay_root / "pytorch" / target.source_root / target.operations
     path = path / table_path(overlay_root, target, family).name.replace(".metal", "Source.h")
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     flat = "".join(found[2] for found in _RAW_STRING.finditer(text))
-    with tempfile.TemporaryDirectory(prefix="steel-port-") as temporary:
-        lay_out({name: _without_system_includes(text, port.files) for name, text in port.files.items()}, Path(temporary))
-        mine = _tokens(f"#include <{target.header(family.kernel)}>\n", Path(temporary))
-        theirs = _tokens(_without_system_includes(flat, {}), Path(temporary))
-    witness = "the emitted headers, preprocessed"
+    mine = tokens(port.preprocessed([target.header(family.kernel)]))
+    theirs = tokens(preprocess(without_foreign_includes(flat, {}), definitions=METAL_DEFINITIONS))
     count = len(mine)
     if mine == theirs and mine:
-        return Proof(Ring.CODE, family.name, FLAT_CLAIM, witness, Status.PROVED, count)
+        return Proof(Ring.CODE, family.name, FLAT_CLAIM, FLAT_WITNESS, Status.PROVED, count)
     first = next((i for i, (a, b) in enumerate(zip(mine, theirs, strict=False)) if a != b), min(len(mine), len(theirs)))
-    why = f"token {first}: headers {' '.join(mine[first : first + 6])!r}, {path.name} {' '.join(theirs[first : first + 6])!r}"
-    return Proof(Ring.CODE, family.name, FLAT_CLAIM, witness, Status.DIFFERS, count, why)
-
-
-def _without_system_includes(text: str, ours: Mapping[str, str]) -> str:
-    return _SYSTEM_INCLUDE.sub(lambda found: found[0] if found[1] in ours else "", text)
-
-
-def _tokens(text: str, root: Path) -> list[str]:
-    expanded = preprocess(text, root, ("-D__METAL_VERSION__=320", "-D__METAL__=1", "-Wno-pragma-once-outside-header"))
-    return re.findall(r'"(?:[^"\\]|\\.)*"|[A-Za-z_]\w*|\.?\d(?:[eEpP][+-]|[\w.])*|\S', expanded)
+    there, here = (" ".join(found[first : first + 6]) for found in (mine, theirs))
+    why = f"token {first}: {there!r} in the headers, {here!r} in {path.name}"
+    return Proof(Ring.CODE, family.name, FLAT_CLAIM, FLAT_WITNESS, Status.DIFFERS, count, why)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -273,7 +265,8 @@ def _recall(key: str) -> Outcome | None:
     try:
         data = json.loads(_place(key).read_text())
         verdicts = tuple(
-            Verdict(v["key"], v["equal_after_o1"], tuple(v["functions"]), v["shown"], v["size"]) for v in data["verdicts"]
+            Verdict(v["key"], v["equal_after_o1"], tuple(v["functions"]), v["shown"], v["size"])
+            for v in data["verdicts"]
         )
         return Outcome(int(data["equal"]), verdicts)
     except (OSError, ValueError, KeyError, TypeError):

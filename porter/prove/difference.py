@@ -150,7 +150,7 @@ class Comparison:
         A variable that one function alone mentions (a function's threadgroup memory) is that function's own affair, and
         the order of first mention tells two of them apart. Any other variable could be one that a caller means too.
         """
-        out = {}
+        out: dict[str, str] = {}
         for symbol in module.references(name):
             if module.is_leaf(symbol):  # it keeps its own name
                 continue
@@ -179,7 +179,7 @@ class Comparison:
 
 
 def shown_difference(mine: list[str], theirs: list[str]) -> str:
-    """The lines that differ when the numbers of local values are not looked at: one more value moves all that follow."""
+    """The lines that differ. The numbers of values are not looked at where they can be: one more moves all others."""
     plain, other_plain = ([_LOCAL.sub("%", line) for line in lines] for lines in (mine, theirs))
     out = []
     for tag, a, b, c, d in difflib.SequenceMatcher(None, plain, other_plain, autojunk=False).get_opcodes():
@@ -188,7 +188,12 @@ def shown_difference(mine: list[str], theirs: list[str]) -> str:
     if mine == theirs:
         return "the same text, but another of two like variables is meant"
     if not out:  # only which value is used differs
-        out = [f"{sign} {line.strip()}" for a, b in zip(mine, theirs, strict=True) if a != b for sign, line in (("-", a), ("+", b))]
+        out = [
+            f"{sign} {line.strip()}"
+            for a, b in zip(mine, theirs, strict=True)
+            if a != b
+            for sign, line in (("-", a), ("+", b))
+        ]
     rest = len(out) - _SHOWN_LINES
     return "\n".join(out[:_SHOWN_LINES] + ([f"... {rest} more lines"] if rest > 0 else []))
 

@@ -35,7 +35,8 @@ _SYMBOLS = re.compile(rf'"[^"]*"|({_SYMBOL})')
 _TYPES = re.compile(rf'"[^"]*"|({_TYPE})')
 _LINKAGE = re.compile(
     r"\b(?:private|internal|available_externally|linkonce_odr|linkonce|weak_odr|weak|common|dso_local|dso_preemptable"
-    r"|hidden|protected|local_unnamed_addr|unnamed_addr) |(?: (?:local_)?unnamed_addr\b)|,? comdat(?:\(\$(?:\"[^\"]*\"|[^)]*)\))?"
+    r"|hidden|protected|local_unnamed_addr|unnamed_addr) | (?:local_)?unnamed_addr\b"
+    r"|,? comdat(?:\(\$(?:\"[^\"]*\"|[^)]*)\))?"
 )
 # Attributes that say which machine is meant: the same words for both sides, from the same arguments, and long.
 _MACHINE = re.compile(r' ?"(?:target-cpu|target-features|tune-cpu)"="[^"]*"')
@@ -184,7 +185,7 @@ class Module:
         return self._rewrite(name, number), tuple(numbers)
 
     def _canonical(self, name: str, ring: frozenset[str]) -> tuple[str, tuple[str, ...]]:
-        """The text of `name` (and of the others of its ring, in order of first mention) and the variables it reaches."""
+        """The text of `name`, and of its ring in order of first mention, and the variables that it reaches."""
         free: dict[str, int] = {}
         members = {name: 0}
         if not self.symbols[name].is_function:

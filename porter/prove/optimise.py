@@ -11,13 +11,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Any
 
 from porter.errors import ProofError, ToolchainError
 from porter.prove.ir import Module
-
-if TYPE_CHECKING:
-    import llvmlite.binding as llvm
 
 ROOT = "@steel_port_root"
 
@@ -56,7 +53,9 @@ def optimised(text: str) -> Module:
         module = llvm.parse_assembly(text)
         module.verify()
     except RuntimeError as error:
-        raise ProofError(f"LLVM cannot read what the compiler wrote: {error}", next_step="report this as a bug") from error
+        raise ProofError(
+            f"LLVM cannot read what the compiler wrote: {error}", next_step="report this as a bug"
+        ) from error
     machine = llvm.Target.from_triple("x86_64-unknown-linux-gnu").create_target_machine()
     options = llvm.create_pipeline_tuning_options(speed_level=1)
     builder = llvm.create_pass_builder(machine, options)
@@ -64,7 +63,7 @@ def optimised(text: str) -> Module:
     return Module(str(module))
 
 
-def _llvm() -> type[llvm]:
+def _llvm() -> Any:
     try:
         import llvmlite.binding as llvm
     except ImportError as error:

@@ -16,11 +16,12 @@ from porter.errors import DigestMismatch, ProofError
 from porter.metal.frontend import AppliedPatch, patch
 from porter.model import Instantiation, Sources, sha256
 from porter.port.target import Target, camel_case
-from porter.prove.compile import preprocess
+from porter.prove.compile import lay_out, preprocess
 from porter.spec import Family
 
 Combination = Mapping[str, bool]
 
+_INCLUDE_LINE = re.compile(r"^[ \t]*#[ \t]*include[ \t]*[<\"]([^>\"]+)[>\"][^\n]*", re.M)
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)
 
 
@@ -47,7 +48,19 @@ class Side:
     @cached_property
     def digest(self) -> str:
         """One digest over what the compiler reads."""
-        return sha256("\n".join(f"{path} {sha256(text.encode())}" for path, text in sorted(self.patched.items())).encode())
+        return sha256(
+            "\n".join(f"{path} {sha256(text.encode())}" for path, text in sorted(self.patched.items())).encode()
+        )
+
+    def preprocessed(self, paths: Iterable[str]) -> str:
+        """`paths` and what they include as one text, after the preprocessor. Files that are not of this side (Metal's
+        own headers) are not included; pragmas stand on lines of their own, however they were written."""
+        import tempfile
+
+        with tempfile.TemporaryDirectory(prefix="steel-port-") as temporary:
+            root = Path(temporary)
+            lay_out({path: without_foreign_includes(text, self.files) for path, text in self.files.items()}, root)
+            return preprocess("".join(f"#include <{path}>\n" for path in paths), root, METAL_DEFINITIONS)
 
     def patch_note(self) -> str:
         """One line for the report: every patch and how often it was applied."""
@@ -56,6 +69,20 @@ class Side:
             counts[one.name] = counts.get(one.name, 0) + 1
         listed = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
         return f"shim patches to {self.name}: {len(self.patches)} ({listed})"
+
+
+# What Metal's compiler predefines (Metal Shading Language Specification 3.2, 1.6), for when the shim is not included.
+METAL_DEFINITIONS = ("-D__METAL__=1", "-D__METAL_VERSION__=320", "-Wno-pragma-once-outside-header")
+
+
+def without_foreign_includes(text: str, files: Mapping[str, str]) -> str:
+    """`text` without the #include lines that name none of `files`."""
+    return _INCLUDE_LINE.sub(lambda found: found[0] if found[1] in files else "", text)
+
+
+def tokens(text: str) -> list[str]:
+    """The tokens of a preprocessed text."""
+    return re.findall(r'"(?:[^"\\]|\\.)*"|[A-Za-z_]\w*|\.?\d(?:[eEpP][+-]|[\w.])*|::|\S', text)
 
 
 def upstream_side(sources: Sources, family: Family) -> Side:
@@ -105,7 +132,9 @@ def table_path(overlay_root: Path, target: Target, family: Family) -> Path:
     return path
 
 
-_HEAD = re.compile(r"\s*template\s*\[\[\s*host_name\s*\(((?:\s*\"[^\"]*\")+)\s*\)\s*\]\]\s*(?:\[\[\s*kernel\s*\]\]\s*)?")
+_HEAD = re.compile(
+    r"\s*template\s*\[\[\s*host_name\s*\(((?:\s*\"[^\"]*\")+)\s*\)\s*\]\]\s*(?:\[\[\s*kernel\s*\]\]\s*)?"
+)
 _FUNCTION = re.compile(r"(?:decltype\s*\(\s*)([\w:]+)\s*<")
 
 
@@ -113,7 +142,7 @@ def parse_instantiations(text: str, where: str) -> tuple[Instantiation, ...]:
     """The explicit instantiations of a .metal text whose macros are its own. Raises ProofError for anything else."""
     from porter.model import Location
 
-    expanded = preprocess(_INCLUDE.sub("", text))
+    expanded = preprocess(without_foreign_includes(text, {}))
     found, position = [], 0
     while expanded[position:].strip(" \n\t;"):
         head = _HEAD.match(expanded, position)
@@ -121,11 +150,15 @@ def parse_instantiations(text: str, where: str) -> tuple[Instantiation, ...]:
         function = _FUNCTION.match(expanded, head.end()) if head else None
         if head is None or function is None or statement_end < 0:
             rest = expanded[position : position + 80].strip()
-            raise ProofError("the table holds something that is no instantiation", where=where, expected=f"not {rest!r}")
+            raise ProofError(
+                "the table holds something that is no instantiation", where=where, expected=f"not {rest!r}"
+            )
         arguments, close = _arguments(expanded, function.end())
         repeated = re.sub(r"\s", "", expanded[close:statement_end])
         if repeated != f"){function[1]}<{re.sub(chr(92) + 's', '', ','.join(arguments))}>":
-            raise ProofError(f"an instantiation of {function[1]} names two functions", where=where, expected="decltype(f) f")
+            raise ProofError(
+                f"an instantiation of {function[1]} names two functions", where=where, expected="decltype(f) f"
+            )
         name = "".join(re.findall(r'"([^"]*)"', head[1]))
         found.append(Instantiation(name, function[1], arguments, Location(where, 1)))
         position = statement_end + 1

@@ -112,10 +112,11 @@ def _establish(root: Path, record: Pin | None, pin: Pin, files: dict[str, bytes]
         held = {path: data for path, data in files.items() if carried_by(path, record.coverage)}
         check_bytes(known, held, f"{pin.provider}, {pin.revision[:12]}", step)
     whole = merged(record, pin)
+    sources = _sources(root, present(whole, pin.provider, pin.coverage), whole, files)
     # A record that says nothing new keeps its bytes, whoever wrote them: git must see no change.
     text = (root / PIN).read_bytes() if whole is record else to_yaml(whole).encode()
     replace_tree(root, {PIN: text, HERE: here_text(pin.provider, pin.coverage).encode(), **files})
-    return _sources(root, present(whole, pin.provider, pin.coverage), whole, files)
+    return sources
 
 
 def _sources(root: Path, here: Pin, record: Pin, files: dict[str, bytes]) -> Sources:

@@ -120,9 +120,6 @@ def _auto(request: Request, revision: Revision) -> Fetched:
         passed.append(f"git: {SOURCE_VARIABLE} is not set")
     failed: list[UpstreamError | ToolchainError] = []
     for name in (["git"] if request.source else []) + ["github", "wheel"]:
-        if name == "github" and request.offline:
-            passed.append("github: the network is not to be used")
-            continue
         try:
             pin, files = _bring(_provider(name, request), revision, request.progress)
         except (NetworkError, UnknownRevision, ToolchainError, _SourceError) as error:

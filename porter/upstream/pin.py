@@ -64,14 +64,17 @@ def merged(record: Pin | None, pin: Pin) -> Pin:
 
 
 def to_yaml(pin: Pin) -> str:
-    """The text of PIN.yaml: one line a file, so that a diff of two revisions can be read."""
+    """The text of PIN.yaml: one line a file, so that a diff of two revisions can be read.
+
+    Digests are quoted: YAML would read one of decimal digits alone as a number.
+    """
     lines = [
-        f"revision: {pin.revision}",
+        f'revision: "{pin.revision}"',
         f"tag: {json.dumps(pin.tag)}",
         f"provider: {pin.provider}",
         f"coverage: {pin.coverage.value}",
         "files:",
-        *(f"  {json.dumps(file.path)}: [{file.size}, {file.sha256}]" for file in pin.files),
+        *(f"  {json.dumps(file.path)}: [{file.size}, {json.dumps(file.sha256)}]" for file in pin.files),
     ]
     return _HEAD + "\n".join(lines) + "\n"
 
@@ -116,6 +119,8 @@ class _Reader:
         for key in _KEYS:
             if key not in data:
                 raise self.wrong("", f"the key {key!r} is missing", None)
+        if not isinstance(data["revision"], str):
+            raise self.wrong("revision", "the revision is not a text", "a full commit id in quotes")
         if not (data["tag"] is None or isinstance(data["tag"], str)):
             raise self.wrong("tag", "the tag is not a text", "a tag or null")
         if data["provider"] not in _PROVIDERS:
@@ -127,7 +132,7 @@ class _Reader:
             raise self.wrong("coverage", f"unknown coverage {data['coverage']!r}", expected) from error
         files = self.files(data["files"], coverage)
         try:
-            return Pin(str(data["revision"]), data["tag"], data["provider"], coverage, files)
+            return Pin(data["revision"], data["tag"], data["provider"], coverage, files)
         except ValueError as error:
             key = "revision" if "commit" in str(error) else "files"
             raise self.wrong(key, str(error), None) from error

@@ -24,7 +24,7 @@ def test_nothing_is_patched_in_comments_and_strings(rule):
 
 
 def test_lines_and_bytes_stay():
-    text = '// naïve © comment\nkernel void f(device float* x [[buffer(0)]]) {\n  threadgroup float s[8];\n}\n'
+    text = "// naïve © comment\nkernel void f(device float* x [[buffer(0)]]) {\n  threadgroup float s[8];\n}\n"
     patched, applied = patch(text)
     assert len(patched.encode()) == len(text.encode())
     assert patched.count("\n") == text.count("\n")

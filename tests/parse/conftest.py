@@ -31,8 +31,8 @@ using namespace metal;
 #define TWICE(x) ((x) + \\
                   (x))  // doubled
 #define EMPTY
-#define instantiate_kernel(name, func, ...) \\
-  template [[host_name(name)]] [[kernel]] decltype(func<__VA_ARGS__>) func<__VA_ARGS__>;
+#define instantiate_kernel(label, which, ...) \\
+  template [[host_name(label)]] decltype(which<__VA_ARGS__>) which<__VA_ARGS__>;
 """,
     PARAMS: """#pragma once
 namespace outer { namespace inner {

@@ -141,7 +141,7 @@ def test_upstream_selects_as_the_yaml_says(full_sources: Sources, families: tupl
     # a few cases by hand from MLX v0.30.1, matmul.cpp
     conditions = [fold(p.upstream) for p in gemm.tiles.predicates]
     nothing = dict.fromkeys(conditions, False)
-    nt = {**nothing, fold("!transpose_a && transpose_b"): True}
+    nt = {**nothing, next(fold(p.upstream) for p in gemm.tiles.predicates if p.name == "nt"): True}
     assert evaluate(upstream, "s", nothing) == (64, 64, 16, 2, 2)
     assert evaluate(upstream, "g", nt) == (64, 32, 32, 2, 2)
     assert evaluate(upstream, "d", nt) == (32, 64, 16, 1, 2)

@@ -5,13 +5,16 @@ and the real thing, the wheel of the default release from the registry."""
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
 import http.server
 import io
 import os
 import subprocess
 import tarfile
 import threading
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,7 +75,9 @@ class Clone:
             "GIT_AUTHOR_DATE": "2026-01-01T00:00:00Z",
             "GIT_COMMITTER_DATE": "2026-01-01T00:00:00Z",
         }
-        done = subprocess.run(["git", "-C", str(self.path), *arguments], input=given, capture_output=True, env=environment)
+        done = subprocess.run(
+            ["git", "-C", str(self.path), *arguments], input=given, capture_output=True, env=environment
+        )
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout.decode().strip()
 
@@ -98,7 +103,9 @@ def clone(tmp_path: Path) -> Clone:
     return made
 
 
-def tar_gz(members: Mapping[str, bytes] | list[tarfile.TarInfo | tuple[str, bytes]], commit: str | None = None) -> bytes:
+def tar_gz(
+    members: Mapping[str, bytes] | list[tarfile.TarInfo | tuple[str, bytes]], commit: str | None = None
+) -> bytes:
     """A tar.gz as GitHub makes them: one top folder, the commit id in a global header."""
     out = io.BytesIO()
     headers = {"comment": commit} if commit else {}
@@ -187,3 +194,44 @@ def tree_of() -> Callable[[Path], dict[str, bytes]]:
         return {p.relative_to(root).as_posix(): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
 
     return read
+
+
+def wheel_file(path: Path, files: Mapping[str, bytes], spoil: Mapping[str, bytes] | None = None) -> Path:
+    """A wheel of `files`, with a RECORD of them; then `spoil` takes the place of some of their bytes."""
+    base = "mlx_metal-1.0.0.dist-info"
+    rows = []
+    for name, data in files.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+        rows.append(f"{name},sha256={digest},{len(data)}\n")
+    members = {**files, **(spoil or {}), f"{base}/RECORD": "".join([*rows, f"{base}/RECORD,,\n"]).encode()}
+    members.setdefault(f"{base}/METADATA", b"Metadata-Version: 2.1\nName: mlx-metal\nVersion: 1.0.0\n")
+    members.setdefault(
+        f"{base}/WHEEL", b"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: py3-none-macosx_15_0_arm64\n"
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return path
+
+
+def in_wheel(headers: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Where a wheel keeps the small tree's headers, and other things that are not to be taken."""
+    inside = {f"mlx/include/{path}": data for path, data in headers.items() if path != "LICENSE"}
+    return {
+        **inside,
+        "mlx_metal-1.0.0.dist-info/licenses/LICENSE": headers["LICENSE"],
+        "mlx/lib/mlx.metallib": b"MTLB" + bytes(1000),
+        "mlx/include/mlx/backend/metal/host.h": b"// not carried for us\n",
+        "mlx/include/metal_cpp/LICENSE.txt": b"another licence\n",
+    }
+
+
+@pytest.fixture
+def make_wheel(headers: dict[str, bytes]) -> Callable[..., Path]:
+    """A wheel of the small tree at a path; `drop` leaves members out, `spoil` replaces their bytes."""
+
+    def make(path: Path, drop: str | None = None, spoil: Mapping[str, bytes] | None = None) -> Path:
+        return wheel_file(path, {name: data for name, data in in_wheel(headers).items() if name != drop}, spoil)
+
+    return make

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from porter.upstream.providers import silent
 from porter.upstream.providers.git import Git, is_git_dir, is_url
 from porter.upstream.resolve import Releases, Revision, resolve
 
-NO_RELEASES = Releases("", ())
+TABLE = Releases("v1", (Revision("9" * 40, "v1", "1"),))
 CONFIGURED = os.environ.get("STEEL_PORT_MLX_GIT")
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -47,7 +49,9 @@ def test_a_bare_mirror(clone, full, into: Path, tree_of, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("asked", ["commit", "old commit", "tag"])
-def test_an_address(clone, full, into: Path, tree_of, asked: str) -> None:
+@pytest.mark.parametrize("filters", ["true", "false"])
+def test_an_address(clone, full, into: Path, tree_of, asked: str, filters: str) -> None:
+    clone.git("config", "uploadpack.allowFilter", filters)
     sha = clone.git("rev-parse", "HEAD")
     if asked == "old commit":
         clone.commit({"LICENSE": b"newer"})
@@ -62,6 +66,16 @@ def test_an_address(clone, full, into: Path, tree_of, asked: str) -> None:
     again.mkdir()
     Git(clone.path.as_uri(), offline=True).fetch(Revision(sha), again, silent)
     assert tree_of(again) == full
+
+
+def test_what_a_killed_git_left_in_the_cache_does_not_matter(clone, own_cache: Path) -> None:
+    provider = Git(clone.path.as_uri())
+    assert [candidate.name for candidate in provider.lookup("v9.9.9")] == ["v9.9.9"]
+    (repository,) = (path for path in (own_cache / "git").iterdir() if path.is_dir())
+    (repository / "refs/tags").mkdir(parents=True, exist_ok=True)
+    (repository / "refs/tags/v10.lock").write_bytes(b"")
+    clone.git("tag", "v10")
+    assert [candidate.name for candidate in provider.lookup("v10")] == ["v10"]
 
 
 def test_filters_and_line_ends_of_the_repository_are_not_applied(clone, full, into: Path, tree_of) -> None:
@@ -104,20 +118,17 @@ def test_an_unknown_commit(clone, into: Path) -> None:
 def test_a_tag_and_a_short_sha_are_resolved_and_a_branch_is_not(clone) -> None:
     sha = clone.git("rev-parse", "HEAD")
     lookup = Git(str(clone.path)).lookup
-    assert resolve("v9.9.9", NO_RELEASES, lookup) == Revision(sha, "v9.9.9")
-    assert resolve(sha[:10].upper(), NO_RELEASES, lookup).sha == sha
+    assert resolve("v9.9.9", TABLE, lookup) == Revision(sha, "v9.9.9")
+    assert resolve(sha[:10].upper(), TABLE, lookup).sha == sha
     blob = clone.git("rev-parse", "HEAD:LICENSE")
     for rev in ("trunk", blob[:10], "HEAD", "HEAD~1", "v9.9.9^{tree}"):
         with pytest.raises(UnknownRevision):
             resolve(rev, TABLE, lookup)
 
 
-TABLE = Releases("v1", (Revision("9" * 40, "v1", "1"),))
-
-
 def test_an_annotated_tag_names_its_commit(clone) -> None:
     clone.git("tag", "-a", "-m", "words", "v10")
-    assert resolve("v10", NO_RELEASES, Git(str(clone.path)).lookup).sha == clone.git("rev-parse", "HEAD")
+    assert resolve("v10", TABLE, Git(str(clone.path)).lookup).sha == clone.git("rev-parse", "HEAD")
 
 
 def test_two_commits_that_begin_alike(clone) -> None:
@@ -131,7 +142,7 @@ def test_two_commits_that_begin_alike(clone) -> None:
         seen[prefix] = text
     both = [clone.git("hash-object", "-w", "-t", "commit", "--stdin", given=data) for data in (seen[prefix], text)]
     with pytest.raises(AmbiguousRevision) as caught:
-        resolve(prefix, NO_RELEASES, Git(str(clone.path)).lookup)
+        resolve(prefix, TABLE, Git(str(clone.path)).lookup)
     assert all(sha in str(caught.value) for sha in both)
 
 
@@ -141,11 +152,13 @@ def test_a_link_among_the_files(clone, into: Path) -> None:
         Git(str(clone.path)).fetch(Revision(clone.commit({})), into, silent)
 
 
-def test_a_damaged_repository(clone, into: Path) -> None:
+@pytest.mark.parametrize("damage", ["cut", "another content"])
+def test_a_damaged_repository(clone, into: Path, full, damage: str) -> None:
     blob = clone.git("rev-parse", "HEAD:LICENSE")
     place = clone.path / ".git/objects" / blob[:2] / blob[2:]
     place.chmod(0o644)
-    place.write_bytes(place.read_bytes()[:-3])
+    other = b"blob %d\0" % len(full["LICENSE"]) + full["LICENSE"].upper()
+    place.write_bytes(place.read_bytes()[:-3] if damage == "cut" else zlib.compress(other))
     with pytest.raises((ArchiveError, UpstreamError)) as caught:
         Git(str(clone.path)).fetch(Revision(clone.git("rev-parse", "HEAD")), into, silent)
     assert caught.value.next_step
@@ -168,10 +181,16 @@ def test_what_is_an_address(clone) -> None:
 
 
 @pytest.mark.skipif(not CONFIGURED, reason="STEEL_PORT_MLX_GIT names no clone of MLX")
-def test_a_clone_of_mlx(release, into: Path, tree_of) -> None:
+def test_a_clone_of_mlx_has_the_headers_of_the_wheel(release, wheel: Path, into: Path, tree_of) -> None:
     Git(str(CONFIGURED)).fetch(release, into, silent)
     found = tree_of(into)
     # The counts are those of the revision: `git ls-tree -r v0.30.1 mlx/backend/metal/kernels` lists 121 files.
     assert sum(path.startswith("mlx/backend/metal/kernels/") for path in found) == 121
     assert "mlx/backend/metal/matmul.cpp" in found
-    assert hashlib.sha256(found["LICENSE"]).hexdigest() == hashlib.sha256(found["LICENSE"]).hexdigest()
+    with zipfile.ZipFile(wheel) as archive:
+        headers = {name: archive.read(name) for name in archive.namelist() if "metal/kernels/" in name}
+    assert {name.removeprefix("mlx/include/"): data for name, data in headers.items()} == {
+        path: data
+        for path, data in found.items()
+        if path.startswith("mlx/backend/metal/kernels/") and path.endswith(".h")
+    }

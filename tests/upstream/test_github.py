@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import socket
 import tarfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,7 +84,9 @@ def test_an_archive_that_is_short_though_the_connection_was_not(server, archive_
 
 
 @pytest.mark.parametrize(("kind", "name"), [(tarfile.REGTYPE, "mlx-x/../../evil"), (tarfile.SYMTYPE, "mlx-x/LICENSE")])
-def test_an_unsafe_archive(server, archive_of: Make, tmp_path: Path, into: Path, tree_of, kind: bytes, name: str) -> None:
+def test_an_unsafe_archive(
+    server, archive_of: Make, tmp_path: Path, into: Path, tree_of, kind: bytes, name: str
+) -> None:
     info = tarfile.TarInfo(name)
     info.type, info.linkname = kind, "/etc/passwd"
     server.answers = [(200, archive_of([("mlx/backend/metal/kernels/a.h", b""), info]))]
@@ -104,10 +105,9 @@ def test_too_large(server, archive_of: Make, full, into: Path) -> None:
 
 def test_a_server_that_says_nothing(server, into: Path) -> None:
     server.answers = [(200, None)]
-    start = time.monotonic()
     with pytest.raises(NetworkError):
         Github(server.url, read=0.2).fetch(Revision(SHA), into, silent)
-    assert time.monotonic() - start < 5  # 0.2 s, and no second try; a bound a busy machine keeps too
+    assert len(server.asked) == 1  # a host that hangs is not waited for twice
 
 
 def test_a_page_in_place_of_the_archive(server, into: Path) -> None:

@@ -5,6 +5,7 @@
 cold       `sync --no-verify`, upstream vendored, nothing remembered, generated/ absent
 syntax     libclang 18 (the parser of `sync`) over the kernel header, what it includes and all 96 instantiations, bodies
            and all: what `-fsyntax-only` does, in a process of its own
+parse      the same pass alone, without the start of the process around it
 unchanged  `sync --no-verify` again
 Whole processes, in turn; medians and the ratio pair by pair. Peak memory is the largest single process.
 """
@@ -23,18 +24,23 @@ from pathlib import Path
 
 SYNTAX = """
 import sys
+import time
 from pathlib import Path
+import clang.cindex
 from porter.metal.frontend import parse
 from porter.spec import load_families
-from porter.upstream import obtain
+from porter.upstream import vendored
 
-sources, _ = obtain(sys.argv[2], None, "auto", Path(sys.argv[1]) / "upstream_mlx", progress=lambda *_: None, offline=True)
+sources = vendored(Path(sys.argv[1]) / "upstream_mlx")
 (family,) = load_families(["steel_gemm_fused"])
 main = "".join(f'#include "{path}"\\n' for path in (*family.preamble, family.kernel))
 for row in family.instantiations():
     arguments = ", ".join(row.arguments)
     main += f"template decltype({row.template}<{arguments}>) {row.template}<{arguments}>;\\n"
+parse("", {})  # loads the library
+start = time.perf_counter()
 parse(main, {path: file.text for path, file in sources.files.items() if path.endswith(".h")})
+Path(sys.argv[2]).write_text(str(time.perf_counter() - start))
 """
 
 
@@ -60,12 +66,14 @@ def main() -> None:
         sync = [sys.executable, "-m", "porter", "sync", "--no-verify", "--root", str(root), "--mlx-rev", options.mlx_rev]
         root.mkdir()
         timed(sync, environment)  # vendors upstream, and warms the disk cache
-        rows: dict[str, list[tuple[float, int]]] = {"cold": [], "syntax": [], "unchanged": []}
+        rows: dict[str, list[tuple[float, int]]] = {"cold": [], "syntax": [], "parse": [], "unchanged": []}
         for _ in range(options.runs):
             shutil.rmtree(root / "generated")
             shutil.rmtree(state / "sync")
             rows["cold"].append(timed(sync, environment))
-            rows["syntax"].append(timed([sys.executable, "-c", SYNTAX, str(root), options.mlx_rev], environment))
+            alone = root / "seconds"
+            rows["syntax"].append(timed([sys.executable, "-c", SYNTAX, str(root), str(alone)], environment))
+            rows["parse"].append((float(alone.read_text()), rows["syntax"][-1][1]))
             rows["unchanged"].append(timed(sync, environment))
     for name, runs in rows.items():
         seconds = [run[0] for run in runs]
@@ -73,8 +81,9 @@ def main() -> None:
             f"{name:10} {statistics.median(seconds):6.2f} s  ({min(seconds):.2f} to {max(seconds):.2f})"
             f"   peak {max(run[1] for run in runs) / 1024:.0f} MiB"
         )
-    ratios = [a[0] / b[0] for a, b in zip(rows["cold"], rows["syntax"], strict=True)]
-    print(f"cold / syntax {statistics.median(ratios):.2f}  ({min(ratios):.2f} to {max(ratios):.2f})")
+    for other in ("syntax", "parse"):
+        ratios = [a[0] / b[0] for a, b in zip(rows["cold"], rows[other], strict=True)]
+        print(f"cold / {other} {statistics.median(ratios):.2f}  ({min(ratios):.2f} to {max(ratios):.2f})")
 
 
 if __name__ == "__main__":

@@ -62,11 +62,11 @@ class _State:
     library: ctypes.CDLL | None = None
     compile_module: Compile | None = None
     hook: Any = None  # ctypes frees a callback that nobody holds
-    runtime: Path | None = None
+    has_runtime: bool = False
 
 
 _state = _State()
-_lock = threading.RLock()
+_lock = threading.Lock()
 
 
 def enable() -> None:
@@ -79,30 +79,24 @@ def enable() -> None:
             _state.library = _load_device()
         if _state.compile_module is None:
             _set_compile(_default_compile)
-        if _state.runtime is None:
-            _load_runtime(_default_runtime())
+        if not _state.has_runtime:
+            _load_runtime()
 
 
 @contextmanager
-def using(*, compile_module: Compile, runtime: Path | None = None) -> Iterator[None]:
+def using(compile_module: Compile) -> Iterator[None]:
     """Enable the device and, for the length of the block, compile Metal source by `compile_module`.
 
     `compile_module` turns source into a kernel module (runtime/kernel_abi.h); what it raises comes out of the library
     that is made: MetalError as a SyntaxError, anything else as libtorch's "Failed to create metal library".
-    `runtime` is the shared library that exports `msl_dispatch`, by default that of `porter.metal`.
     """
-    with _lock:
-        if _state.library is None:
-            _state.library = _load_device()
-        former_compile, former_runtime = _state.compile_module, _state.runtime
-        _load_runtime(runtime or former_runtime or _default_runtime())
-        _set_compile(compile_module)
+    enable()
+    former = _state.compile_module
+    _set_compile(compile_module)
     try:
         yield
     finally:
-        with _lock:
-            _set_compile(former_compile)
-            _load_runtime(former_runtime)
+        _set_compile(former)
 
 
 def enabled() -> bool:
@@ -217,22 +211,19 @@ def _default_compile(source: str) -> Path:
     return compile_module(source)
 
 
-def _default_runtime() -> Path:
-    from porter.metal import runtime_library
+def _load_runtime() -> None:
+    from porter.metal.runtime_build import runtime_library
 
-    return runtime_library()
-
-
-def _load_runtime(path: Path | None) -> None:
+    path = runtime_library()
     error = ctypes.create_string_buffer(1024)
-    if path is not None and _library().porter_mps_load_runtime(str(path).encode(), error, len(error)):
+    if _library().porter_mps_load_runtime(str(path).encode(), error, len(error)):
         raise ToolchainError(
             f"the kernel runtime does not load: {error.value.decode(errors='replace')}",
             where=str(path),
             expected="a shared library that exports msl_dispatch",
             next_step="remove the file, so that it is built anew",
         )
-    _state.runtime = path
+    _state.has_runtime = True
 
 
 def _set_compile(compile_module: Compile | None) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from porter.cache import cache_dir
-from porter.errors import ToolchainError
+from porter.errors import ToolchainError, TreeError
 from porter.model import sha256
 
 _COMPILER_FLAGS = ("-std=c++20", "-O1", "-fPIC", "-fvisibility=default", "-Wall", "-Wextra")
@@ -71,8 +71,22 @@ def build_library(
     libraries to link, besides torch's. A symbol that none of them defines is an error here, as it would be at the
     link on a Mac.
 
-    Raises ToolchainError where there is no compiler, or where it refuses.
+    Raises ToolchainError where there is no compiler, or where it refuses, and TreeError where a source cannot be read
+    or the cache cannot be written.
     """
+    try:
+        return _build(name, sources, include_dirs, libraries, flags)
+    except OSError as error:
+        raise TreeError(
+            f"{name} cannot be built: {error.strerror}",
+            where=error.filename,
+            next_step="check the path; set STEEL_PORT_CACHE to a folder you can write to, on a disk with room",
+        ) from error
+
+
+def _build(
+    name: str, sources: Sequence[Path], include_dirs: Sequence[Path], libraries: Sequence[Path], flags: Sequence[str]
+) -> Path:
     compiler = find_compiler()
     root = cache_dir("torch-ext")
     compile_flags = [*_COMPILER_FLAGS, *flags, *(f"-I{path}" for path in include_dirs), *_torch_compile_flags()]

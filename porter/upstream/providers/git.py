@@ -25,9 +25,11 @@ from porter.upstream.providers import Progress, put, silent
 from porter.upstream.resolve import Candidate, Revision
 from porter.upstream.selection import GIT_PATHS, wanted
 
-_URL = re.compile(r"(https?|ssh|git|file)://.+|[A-Za-z0-9_.@-]+:(?!/?/).+")  # the second form is scp's, host:path
+_URL = re.compile(r"(https?|ssh|git|file)://.+|[A-Za-z0-9_.@-]+:(?!:|//).+")  # the second form is scp's, host:path
 _SAFE = ("-c", "protocol.ext.allow=never", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
 _SLOW = ("-c", "http.lowSpeedLimit=1000", "-c", "http.lowSpeedTime=30")  # give up below 1 kB/s for 30 s
+_CALM = (*_SLOW, "-c", "gc.auto=0", "-c", "maintenance.auto=false")  # nothing left running behind our back
+_EVERYTHING = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 _TIMEOUT = 1800.0  # seconds for any one git command
 
 
@@ -63,8 +65,11 @@ class Git:
         path = Path(source).expanduser()
         if is_git_dir(path):
             self._url, self._folder = None, path.resolve()
+            self._names = self._folder
         elif not source.startswith("-") and is_url(source) and not path.exists():
             self._url, self._folder = source, cache_dir("git") / sha256(source.encode())[:32]
+            # Commits without files. Apart, because git remembers of a repository that it was fetched in part.
+            self._names = self._folder.with_name(self._folder.name + "-names")
         else:
             what = "the folder is not a git repository" if path.exists() else "no such folder, and not an address"
             raise UpstreamError(what, where=source, next_step="give a clone, a bare mirror or its https address of MLX")
@@ -72,20 +77,21 @@ class Git:
     def lookup(self, rev: str) -> Iterable[Candidate]:
         """Every commit that the tag `rev` names, or whose id begins with `rev`. Branches do not count: they move."""
         if self._url is not None:
-            self._fetch_names()
-        tag = self._resolved(f"refs/tags/{rev}")
+            told = self._fetch(self._names, ["--filter=tree:0", "--", self._url, *_EVERYTHING])
+            if told and not self._offline:
+                raise self._unreachable(told)
+        tag = self._resolved(f"refs/tags/{rev}", self._names)
         found = {tag: Candidate(tag, rev)} if tag else {}
         if re.fullmatch(r"[0-9a-f]{4,39}", rev.lower()):
-            listed = self._git("rev-parse", f"--disambiguate={rev.lower()}")
+            listed = self._git("rev-parse", f"--disambiguate={rev.lower()}", folder=self._names)
             for oid in listed.stdout.decode().split() if listed.returncode == 0 else []:
-                kind = self._git("cat-file", "-t", oid).stdout.strip()
-                if kind == b"commit":
+                if self._git("cat-file", "-t", oid, folder=self._names).stdout.strip() == b"commit":
                     found.setdefault(oid, Candidate(oid))
         return tuple(found.values())
 
     def fetch(self, revision: Revision, into: Path, progress: Progress) -> None:
         if self._resolved(revision.sha) is None and self._url is not None:
-            self._fetch_commit(revision)
+            self._fetch_commit(self._url, revision)
         if self._resolved(revision.sha) is None:
             raise UnknownRevision(
                 f"the repository has no commit {revision.sha}",
@@ -97,8 +103,10 @@ class Git:
 
     # -- the commit -----------------------------------------------------------------------------------------------
 
-    def _resolved(self, name: str) -> str | None:
-        done = self._git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    def _resolved(self, name: str, folder: Path | None = None) -> str | None:
+        if self._url is not None and not (folder or self._folder).exists():
+            return None
+        done = self._git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}", folder=folder)
         if done.returncode == 0:
             return done.stdout.decode().strip()
         self._check_usable(done)
@@ -155,53 +163,51 @@ class Git:
 
     # -- an address -----------------------------------------------------------------------------------------------
 
-    def _fetch_commit(self, revision: Revision) -> None:
+    def _fetch_commit(self, url: str, revision: Revision) -> None:
         """The commit alone; failing that its tag; failing that every branch and tag."""
-        ways: list[list[str]] = [["--depth=1", "--", self._source, revision.sha]]
+        ways = [["--depth=1", "--", url, revision.sha]]
         if revision.tag:
-            ways.append(["--depth=1", "--", self._source, f"+refs/tags/{revision.tag}:refs/tags/{revision.tag}"])
-        ways.append(["--", self._source, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"])
+            ways.append(["--depth=1", "--", url, f"+refs/tags/{revision.tag}:refs/tags/{revision.tag}"])
+        ways.append(["--", url, *_EVERYTHING])
         for way in ways:
-            told = self._fetch(way)
+            told = self._fetch(self._folder, way)
             if self._resolved(revision.sha):
                 return
         if told:
-            raise NetworkError(
-                f"git could not fetch: {told}", where=self._source, next_step="check the address and the network"
-            )
+            raise self._unreachable(told)
 
-    def _fetch_names(self) -> None:
-        """Commits and tags without files, so that a short sha or a tag can be looked up."""
-        refs = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
-        told = self._fetch(["--filter=blob:none", "--", self._source, *refs])
-        if told and not self._offline:
-            raise NetworkError(
-                f"git could not fetch: {told}", where=self._source, next_step="check the address and the network"
-            )
+    def _unreachable(self, told: str) -> NetworkError:
+        return NetworkError(
+            f"git could not fetch: {told}", where=self._source, next_step="check the address and the network"
+        )
 
-    def _fetch(self, arguments: list[str]) -> str:
-        """Fetch into the cache's repository; '' if that worked, else git's last line."""
+    def _fetch(self, folder: Path, arguments: list[str]) -> str:
+        """Fetch into a repository of the cache; '' if that worked, else git's last line."""
+        import filelock
+
         if self._offline:
             return "the network is not to be used"
-        if not (self._folder / "HEAD").exists():
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._git("init", "--bare", "--quiet", "--template=")
-        self._progress(f"git fetch {self._source}", 0, None)
-        options = ("--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--no-auto-maintenance")
-        done = self._git(*_SLOW, "fetch", *options, *arguments)
+        with filelock.FileLock(folder.with_name(folder.name + ".lock")):
+            folder.mkdir(parents=True, exist_ok=True)
+            for left in folder.rglob("*.lock"):  # of a git that was killed: no other one can be running here
+                left.unlink()
+            self._git("init", "--bare", "--quiet", "--template=", folder=folder)
+            self._progress(f"git fetch {self._source}", 0, None)
+            options = ("--quiet", "--no-tags", "--no-recurse-submodules")
+            done = self._git(*_CALM, "fetch", *options, *arguments, folder=folder)
         lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
         return "" if done.returncode == 0 else (lines[-1] if lines else f"exit status {done.returncode}")
 
-    def _git(self, *arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    def _git(
+        self, *arguments: str, given: bytes = b"", folder: Path | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
         # Variables such as GIT_DIR, set where we run inside a git hook, would point git at another repository.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
         environment.update(GIT_TERMINAL_PROMPT="0", GIT_ALLOW_PROTOCOL="file:git:http:https:ssh", LC_ALL="C")
-        command = ["git", *_SAFE, "-C", str(self._folder), *arguments]
+        command = ["git", *_SAFE, "-C", str(folder or self._folder), *arguments]
         try:
             return subprocess.run(command, input=given, capture_output=True, env=environment, timeout=_TIMEOUT)
         except FileNotFoundError as error:
-            if not self._folder.is_dir():
-                return subprocess.CompletedProcess(command, 128, b"", b"")
             raise ToolchainError("git is not installed", next_step="install git, or use another provider") from error
         except subprocess.TimeoutExpired as error:
             raise NetworkError(f"git took more than {_TIMEOUT:.0f} s", where=self._source) from error

@@ -145,6 +145,19 @@ std::vector<int64_t> properties(const std::string& name) {
 
 void compile(const std::string& source) { DynamicMetalShaderLibrary{source}; }
 
+void run_source(const std::string& source, const std::string& name, at::TensorList tensors, int64_t threads,
+                int64_t group) {
+  DynamicMetalShaderLibrary compiled(source);
+  const auto kernel = compiled.getKernelFunction(name);
+  kernel->runCommandBlock([&] {
+    kernel->startEncoding();
+    for (size_t index = 0; index < tensors.size(); ++index) {
+      kernel->setArg(static_cast<unsigned>(index), tensors[index]);
+    }
+    kernel->dispatch(static_cast<uint64_t>(threads), static_cast<uint64_t>(group));
+  });
+}
+
 class Parametrised : public MetalShaderLibrary {
  public:
   using MetalShaderLibrary::getLibrary;
@@ -185,6 +198,7 @@ TORCH_LIBRARY(porter_test, m) {
   m.def("names() -> str[]", names);
   m.def("has(str name) -> bool", has);
   m.def("properties(str name) -> int[]", properties);
+  m.def("run_source(str source, str name, Tensor[] tensors, int threads, int group) -> ()", run_source);
   m.def("compile(str source) -> ()", compile);
   m.def("compile_with(str source, str first, str second) -> ()", compile_with);
   m.def("precompiled(str path) -> ()", precompiled);

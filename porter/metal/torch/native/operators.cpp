@@ -37,10 +37,8 @@ void check_dtype(at::ScalarType dtype) {
                    " to the MPS backend but it does not have support for that dtype.");
 }
 
-Tensor empty(IntArrayRef size, std::optional<at::ScalarType> dtype, std::optional<at::Layout> layout,
+Tensor empty(IntArrayRef size, std::optional<at::ScalarType> dtype, std::optional<at::Layout>,
              std::optional<at::Device>, std::optional<bool>, std::optional<at::MemoryFormat> format) {
-  TORCH_CHECK_NOT_IMPLEMENTED(layout.value_or(at::kStrided) == at::kStrided,
-                              "only strided tensors are supported on MPS");
   TORCH_CHECK(size.size() <= kMaxDimensions, "MPS supports tensors with dimensions <= ", kMaxDimensions, ", but got ",
               size.size(), ".");
   const auto type = c10::dtype_or_default(dtype);
@@ -171,8 +169,35 @@ Tensor& set_nothing_(Tensor& self) {
   return set_storage_(self, std::move(storage), 0, {0}, {});
 }
 
+// Operators that take a tensor of the CPU beside those of the device: indices, and the lengths of sequences.
+bool takes_cpu_tensors(const std::string& name) {
+  return name.find("index") != std::string::npos || name == "aten::_pack_padded_sequence";
+}
+
+void check_device(const Tensor& tensor) {
+  TORCH_CHECK(!tensor.defined() || !tensor.is_cpu() || tensor.dim() == 0,
+              "Expected all tensors to be on the same device, but found at least two devices, mps:0 and cpu!");
+}
+
+// The fallback would bring tensors of any device together; a Mac takes no tensor of the CPU but scalars.
+void check_devices(const c10::OperatorHandle& op, const torch::jit::Stack& stack) {
+  if (takes_cpu_tensors(op.schema().name())) {
+    return;
+  }
+  for (const auto& value : torch::jit::last(stack, op.schema().arguments().size())) {
+    if (value.isTensor()) {
+      check_device(value.toTensor());
+    } else if (value.isTensorList()) {
+      for (const Tensor& tensor : value.toTensorList()) {
+        check_device(tensor);
+      }
+    }
+  }
+}
+
 // A view that ran on the CPU would come back as a copy, so an operator that makes views is refused, not run.
 void fall_back_to_cpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
+  check_devices(op, *stack);
   at::native::cpu_fallback(op, stack, /*error_on_views=*/true);
 }
 

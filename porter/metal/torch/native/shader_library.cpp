@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define FMT_HEADER_ONLY 1
+#include <fmt/args.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -24,6 +25,9 @@ using porter::mps::Module;
 
 // "Maximum threadgroup memory allocation" of the Apple GPU families (Metal Feature Set Tables).
 constexpr uint32_t kMaxThreadgroupMemory = 32768;
+
+// libtorch substitutes up to three parameters.
+constexpr unsigned kMaxParameters = 3;
 
 const Module* module_of(MTLLibrary_t library) { return static_cast<const Module*>(library); }
 
@@ -78,28 +82,20 @@ MTLLibrary_t MetalShaderLibrary::getLibrary() {
 }
 
 MTLLibrary_t MetalShaderLibrary::getLibrary(const std::initializer_list<std::string>& params) {
-  TORCH_INTERNAL_ASSERT(nparams == params.size());
+  TORCH_INTERNAL_ASSERT(params.size() == nparams);
+  TORCH_INTERNAL_ASSERT(nparams >= 1 && nparams <= kMaxParameters, "Unsupported number of parameters ", nparams);
   Lookup lookup(this);
+  fmt::dynamic_format_arg_store<fmt::format_context> arguments;
   std::string key;
   for (const auto& param : params) {
-    key += ':' + param;
+    arguments.push_back(param);
+    key += param + '\n';
   }
-  if (const auto found = libMap.find(key); found != libMap.end()) {
-    return found->second;
+  if (libMap.count(key) == 0) {
+    lookup.inserts();
+    libMap[key] = compileLibrary(fmt::vformat(shaderSource, arguments));
   }
-  lookup.inserts();
-  const auto* param = params.begin();
-  const auto pattern = fmt::runtime(shaderSource);
-  switch (nparams) {
-    case 1:
-      return libMap[key] = compileLibrary(fmt::format(pattern, param[0]));
-    case 2:
-      return libMap[key] = compileLibrary(fmt::format(pattern, param[0], param[1]));
-    case 3:
-      return libMap[key] = compileLibrary(fmt::format(pattern, param[0], param[1], param[2]));
-    default:
-      TORCH_INTERNAL_ASSERT(false, "Unsupported number of parameters ", nparams);
-  }
+  return libMap.at(key);
 }
 
 MTLLibrary_t MetalShaderLibrary::compileLibrary(const std::string& src) {
@@ -119,7 +115,7 @@ MTLLibrary_t MetalShaderLibrary::compileLibrary(const std::string& src) {
 std::pair<MTLComputePipelineState_t, MTLFunction_t> MetalShaderLibrary::getLibraryPipelineState(
     MTLLibrary_t lib, const std::string& fname) {
   Lookup lookup(this);
-  const auto key = fmt::format("{}:{}", lib, fname);
+  const auto key = fname + fmt::format(" in {}", lib);
   if (const auto found = cplMap.find(key); found != cplMap.end()) {
     return found->second;
   }
@@ -129,7 +125,7 @@ std::pair<MTLComputePipelineState_t, MTLFunction_t> MetalShaderLibrary::getLibra
   TORCH_CHECK(kernel->threadgroup_memory <= kMaxThreadgroupMemory,
               "Failed to created pipeline state object, error: ", fname, " uses ", kernel->threadgroup_memory,
               " bytes of threadgroup memory, the device has ", kMaxThreadgroupMemory);
-  return cplMap.try_emplace(key, kernel, kernel).first->second;
+  return cplMap[key] = {kernel, kernel};
 }
 
 std::vector<std::string> MetalShaderLibrary::getFunctionNames() {
@@ -143,8 +139,9 @@ bool MetalShaderLibrary::hasFunction(const std::string& fname) {
   Lookup lookup(this);
   if (!functionNamesPopulated) {
     lookup.inserts();
-    const auto names = getFunctionNames();
-    functionNames.insert(names.begin(), names.end());
+    for (auto& name : getFunctionNames()) {
+      functionNames.insert(std::move(name));
+    }
     functionNamesPopulated = true;
   }
   return functionNames.count(fname) > 0;
@@ -163,8 +160,7 @@ MetalKernelFunction* MetalShaderLibrary::getCachedKernelFunctionPtr(const std::s
   }
   lookup.inserts();
   const auto [pipeline, function] = getLibraryPipelineState(getLibrary(), name);
-  auto kernel = std::make_unique<MetalKernelFunction>(pipeline, function);
-  return kernelCache.try_emplace(name, std::move(kernel)).first->second.get();
+  return (kernelCache[name] = std::make_unique<MetalKernelFunction>(pipeline, function)).get();
 }
 
 MetalShaderLibrary& MetalShaderLibrary::getBundledLibrary() {

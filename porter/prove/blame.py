@@ -1,0 +1,77 @@
+# SPDX-FileCopyrightText: 2026 The steel-port authors
+# SPDX-License-Identifier: BSD-3-Clause
+"""Which rules of the port edit a function: what to look at when its code is not upstream's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from porter.metal.frontend import parse, relative_path
+from porter.model import Corpus, Sources
+from porter.port.target import Target
+from porter.prove.sides import upstream_side
+from porter.prove.symbols import readable
+from porter.spec import Family
+
+if TYPE_CHECKING:
+    import clang.cindex
+
+_FUNCTIONS = ("FUNCTION_DECL", "FUNCTION_TEMPLATE", "CXX_METHOD", "CONSTRUCTOR", "CONVERSION_FUNCTION")
+_SCOPES = ("NAMESPACE", "STRUCT_DECL", "CLASS_DECL", "CLASS_TEMPLATE", "CLASS_TEMPLATE_PARTIAL_SPECIALIZATION")
+
+
+def blamer(
+    sources: Sources, corpus: Corpus, families: tuple[Family, ...], target: Target
+) -> Callable[[Iterable[str]], str]:
+    """A function from symbols of upstream's IR to a phrase that names the rules that edit them. Works when called."""
+
+    def blame(symbols: Iterable[str]) -> str:
+        from porter.port import port
+
+        wanted = {simple_name(readable(symbol)) for symbol in symbols}
+        edits = {file.source: file.edits for file in port(corpus, sources, families, target).files}
+        rules: dict[str, None] = {}
+        for family in families:
+            for name, path, start, end in _extents(sources, family):
+                if name in wanted:
+                    inside = (edit.rule for edit in edits.get(path, ()) if start <= edit.start and edit.end <= end)
+                    rules.update(dict.fromkeys(inside))
+        return f"; rules that edit there: {', '.join(rules)}" if rules else "; no rule edits there"
+
+    return blame
+
+
+def simple_name(demangled: str) -> str:
+    """`BlockLoader::next` of `mlx::steel::BlockLoader<float, 4>::next() const`: the last two names, no arguments."""
+    bare = demangled
+    while (shorter := re.sub(r"<[^<>]*>", "", bare)) != bare:
+        bare = shorter
+    names = bare.split("(")[0].split()[-1].split("::")
+    return "::".join(names[-2:]) if not names[0].startswith("combination_") else names[-1]
+
+
+def _extents(sources: Sources, family: Family) -> Iterator[tuple[str, str, int, int]]:
+    """(name, file, start, end in characters) of every function with a body in the files that the family needs."""
+    files = upstream_side(sources, family).files
+    main = "".join(f'#include "{path}"\n' for path in (*family.preamble, family.kernel))
+    unit = parse(main, files)
+
+    def walk(cursor: clang.cindex.Cursor, scope: tuple[str, ...]) -> Iterator[tuple[str, str, int, int]]:
+        for child in cursor.get_children():
+            kind, file = child.kind.name, child.location.file
+            if kind in _SCOPES or kind in ("LINKAGE_SPEC", "UNEXPOSED_DECL"):
+                yield from walk(child, (*scope, child.spelling) if kind in _SCOPES else scope)
+            elif kind in _FUNCTIONS and file is not None and child.is_definition():
+                try:
+                    path = relative_path(file.name)
+                except ValueError:  # the shim's own
+                    continue
+                if path in files:
+                    text = files[path].encode()
+                    start, end = (len(text[: at.offset].decode()) for at in (child.extent.start, child.extent.end))
+                    name = child.spelling.split("<")[0]
+                    yield "::".join((*scope, name)[-2:]), path, start, end
+
+    yield from walk(unit.cursor, ())

@@ -1,0 +1,100 @@
+# SPDX-FileCopyrightText: 2026 The steel-port authors
+# SPDX-License-Identifier: BSD-3-Clause
+"""Ring names: the instantiation tables are complete, and hold nothing else.
+
+The table that the port was made from (upstream's macros, or the family's YAML where upstream's .metal file is not at
+hand) against the names in Apple's compiled library, and against what the preprocessor alone makes of the .metal file.
+Then the tables that were emitted against that table and every combination of the constants.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from porter.metal import air
+from porter.model import Corpus, Proof, Ring, Sources, Status
+from porter.port.target import Target, camel_case
+from porter.prove.host import output_of
+from porter.prove.sides import emitted_instantiations
+from porter.spec import Family
+
+TABLE_CLAIM = "the table names every kernel of upstream, and no other"
+EMITTED_CLAIM = "every kernel and combination is emitted once, and no other"
+_SHOWN = 3
+
+
+def prefix(family: Family) -> str:
+    """What every host name of the family begins with: its grammar up to the first value."""
+    return family.grammar.partition("{")[0]
+
+
+def against_library(corpus: Corpus, family: Family, library: Path) -> Proof:
+    """The table against the names in a compiled library that begin as the family's do."""
+    compiled = [f.name for f in air.functions(library) if f.name.startswith(prefix(family))]
+    notes = (f"{len(compiled)} names in the library begin with {prefix(family)}",)
+    return _compare(family, TABLE_CLAIM, "names in Apple's compiled library", _table(corpus, family), compiled, notes)
+
+
+def against_text(sources: Sources, corpus: Corpus, family: Family) -> Proof | None:
+    """The table against the preprocessor's expansion of upstream's own .metal file; None where that is not at hand."""
+    from porter.parse.instantiations import text_only_names
+
+    if family.table not in sources.files:
+        return None
+    expanded = text_only_names(sources, family.table)
+    witness = "text-only expansion of upstream's .metal file"
+    return _compare(family, TABLE_CLAIM, witness, _table(corpus, family), sorted(expanded), ())
+
+
+def emitted_metal(corpus: Corpus, family: Family, overlay_root: Path, target: Target) -> Proof:
+    """The emitted .metal file against the table and the combinations."""
+    emitted = [row.host_name for row in emitted_instantiations(overlay_root, target, family)]
+    expected = [name + family.suffix(c) for name in _table(corpus, family) for c in family.combinations()]
+    notes = tuple(f"not emitted: {dict(rule.constants)}, because {rule.reason}" for rule in family.excluded)
+    return _compare(family, EMITTED_CLAIM, "emitted .metal file", emitted, expected, notes)
+
+
+def emitted_host_table(corpus: Corpus, family: Family, overlay_root: Path, target: Target) -> Proof:
+    """The host's constexpr table, as the host's compiler reads it, against the table."""
+    emitted = [row[0] for row in host_table(family, overlay_root, target)]
+    return _compare(family, EMITTED_CLAIM, "emitted host table", emitted, _table(corpus, family), ())
+
+
+def host_table(family: Family, overlay_root: Path, target: Target) -> list[list[str]]:
+    """Rows of (host name, template arguments) of the emitted host table."""
+    header = f"{target.operations}/{camel_case(family.kernel).removesuffix('.h')}Table.h"
+    # The namespace as the template of the table has it: at::native::mps::steel::gemm_fused.
+    namespace = f"{'::'.join(target.namespaces['mlx'])}::steel::{family.name.removeprefix('steel_')}"
+    program = (
+        f"#include <{header}>\n#include <iostream>\nint main() {{\n"
+        f"  for (const auto& row : {namespace}::kInstantiations)\n"
+        '    std::cout << row.host_name << "\\t" << row.arguments << "\\n";\n}\n'
+    )
+    return output_of(program, overlay_root / "pytorch" / target.source_root)
+
+
+def _table(corpus: Corpus, family: Family) -> list[str]:
+    return [row.host_name for row in corpus.instantiations if row.template == family.template]
+
+
+def _compare(
+    family: Family, claim: str, witness: str, mine: Iterable[str], theirs: Iterable[str], notes: tuple[str, ...]
+) -> Proof:
+    have, want = Counter(mine), Counter(theirs)
+    twice = sorted(name for name, count in have.items() if count > 1)
+    missing, extra = sorted(want.keys() - have.keys()), sorted(have.keys() - want.keys())
+    parts = [
+        _listed(kind, names) for kind, names in (("missing", missing), ("extra", extra), ("twice", twice)) if names
+    ]
+    if not want and not parts:
+        parts = ["the witness names no kernel of the family"]
+    if parts:
+        return Proof(Ring.NAMES, family.name, claim, witness, Status.DIFFERS, len(want), "; ".join(parts), notes)
+    return Proof(Ring.NAMES, family.name, claim, witness, Status.PROVED, len(want), "", notes)
+
+
+def _listed(kind: str, names: list[str]) -> str:
+    rest = len(names) - _SHOWN
+    return f"{len(names)} {kind}: {', '.join(names[:_SHOWN])}{f' and {rest} more' if rest > 0 else ''}"

@@ -1,0 +1,180 @@
+# SPDX-FileCopyrightText: 2026 The steel-port authors
+# SPDX-License-Identifier: BSD-3-Clause
+"""simdgroup_matrix: layout, products, and that batching products changes no bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from porter.errors import MetalError
+
+LAYOUT = """
+kernel void layout(device const float* in [[buffer(0)]], device float* out [[buffer(1)]],
+                   uint lane [[thread_index_in_simdgroup]]) {
+  simdgroup_float8x8 m;
+  simdgroup_load(m, in, 8);
+  out[2 * lane] = m.thread_elements()[0];
+  out[2 * lane + 1] = m.thread_elements()[1];
+}
+kernel void transpose(device const float* in [[buffer(0)]], device float* out [[buffer(1)]]) {
+  simdgroup_float8x8 m;
+  simdgroup_load(m, in, 16, ulong2(3, 2), true);
+  simdgroup_store(m, out, 8);
+}
+kernel void diagonal(device float* out [[buffer(0)]]) {
+  simdgroup_store(simdgroup_float8x8(3.0f), out, 8);
+  simdgroup_store(make_filled_simdgroup_matrix<float, 8, 8>(2.0f), out + 64, 8);
+}
+"""
+
+
+def test_each_lane_holds_two_elements_of_a_row(run):
+    out = np.zeros(64, np.float32)
+    run(LAYOUT, "layout", {0: np.arange(64, dtype=np.float32), 1: out}, (32,), (32,))
+    for lane in range(32):
+        # The layout of facts/Apple: bits 4 and 2..1 of the lane are the row, bits 3 and 0 the pair of columns.
+        row = (lane >> 4 & 1) * 4 + (lane >> 1 & 3)
+        column = (lane >> 3 & 1) * 4 + (lane & 1) * 2
+        assert out[2 * lane : 2 * lane + 2].tolist() == [8 * row + column, 8 * row + column + 1]
+
+
+def test_load_with_origin_and_transposition(run):
+    x = np.arange(16 * 16, dtype=np.float32).reshape(16, 16)
+    out = np.zeros((8, 8), np.float32)
+    run(LAYOUT, "transpose", {0: x, 1: out}, (32,), (32,))
+    np.testing.assert_array_equal(out, x[2:10, 3:11].T)
+
+
+def test_diagonal_and_filled(run):
+    out = np.zeros((2, 8, 8), np.float32)
+    run(LAYOUT, "diagonal", {0: out}, (32,), (32,))
+    np.testing.assert_array_equal(out, [3 * np.eye(8), np.full((8, 8), 2)])
+
+
+PRODUCT = """
+template <typename T, typename Accumulator>
+kernel void product(device const T* a [[buffer(0)]], device const T* b [[buffer(1)]],
+                    device const Accumulator* c [[buffer(2)]], device Accumulator* d [[buffer(3)]]) {
+  simdgroup_matrix<T, 8, 8> ma, mb;
+  simdgroup_matrix<Accumulator, 8, 8> mc, md;
+  simdgroup_load(ma, a);
+  simdgroup_load(mb, b);
+  simdgroup_load(mc, c);
+  simdgroup_multiply_accumulate(md, ma, mb, mc);
+  simdgroup_store(md, d);
+}
+template [[host_name("float")]] [[kernel]] decltype(product<float, float>) product<float, float>;
+template [[host_name("half")]] [[kernel]] decltype(product<half, half>) product<half, half>;
+template [[host_name("mixed")]] [[kernel]] decltype(product<half, float>) product<half, float>;
+"""
+
+
+def fused_product(a, b, c):
+    """c + a b with k = 0..7 in order, each step rounded once to float. A product of two floats has at most 48 bits, and
+    is exact in float64; its sum with a float is rounded to float64 first, so ties are looked for and refused."""
+    total = c.astype(np.float32)
+    for k in range(8):
+        exact = a[:, k, None].astype(np.longdouble) * b[None, k].astype(np.longdouble) + total
+        total = exact.astype(np.float32)
+    return total
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "accumulator"),
+    [("float", np.float32, np.float32), ("half", np.float16, np.float16), ("mixed", np.float16, np.float32)],
+)
+def test_a_product_is_a_chain_of_fused_steps(run, name, kind, accumulator):
+    # Values of 12 bits: a product has at most 24 and a sum of all fits 64, which a long double (x86) holds exactly.
+    rng = np.random.default_rng(10)
+    a, b = ((rng.integers(-2000, 2000, (8, 8)) / 1024).astype(kind) for _ in range(2))
+    c = (rng.integers(-2000, 2000, (8, 8)) / 1024).astype(accumulator)
+    d = np.zeros((8, 8), accumulator)
+    run(PRODUCT, name, {0: a, 1: b, 2: c, 3: d}, (32,), (32,))
+    expected = fused_product(a, b, c).astype(accumulator)
+    np.testing.assert_array_equal(d, expected)
+    np.testing.assert_allclose(d, a.astype(np.float64) @ b + c, rtol=0, atol=8 * np.finfo(accumulator).eps * 40)
+
+
+# A small GEMM in the style of tiled kernels: several accumulators, two steps of K in one block, a loop around them.
+TILED = """
+kernel void tiled(device const float* a [[buffer(0)]], device const float* b [[buffer(1)]],
+                  device float* d [[buffer(2)]], constant int& k_steps [[buffer(3)]]) {
+  threadgroup float tile_a[16 * 16];
+  threadgroup float tile_b[16 * 16];
+  simdgroup_float8x8 sum[2][2];
+  for (int i = 0; i < 2; i++) for (int j = 0; j < 2; j++) sum[i][j] = simdgroup_float8x8(0.0f);
+  const uint lane = simd_prefix_exclusive_sum(1u);
+  for (int step = 0; step < k_steps; step++) {
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    for (uint e = lane; e < 256; e += 32) {
+      tile_a[e] = a[e / 16 * 16 * k_steps + step * 16 + e % 16];
+      tile_b[e] = b[(step * 16 + e / 16) * 16 + e % 16];
+    }
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+#pragma clang loop unroll(full)
+    for (int k = 0; k < 2; k++) {
+      simdgroup_barrier(mem_flags::mem_none);
+      simdgroup_float8x8 left[2], right[2];
+#pragma clang loop unroll(full)
+      for (int i = 0; i < 2; i++) {
+        simdgroup_load(left[i], tile_a + i * 128 + k * 8, 16);
+        simdgroup_load(right[i], tile_b + k * 128 + i * 8, 16);
+      }
+#pragma clang loop unroll(full)
+      for (int i = 0; i < 2; i++) {
+#pragma clang loop unroll(full)
+        for (int j = 0; j < 2; j++) simdgroup_multiply_accumulate(sum[i][j], left[i], right[j], sum[i][j]);
+      }
+    }
+  }
+  for (int i = 0; i < 2; i++) for (int j = 0; j < 2; j++) simdgroup_store(sum[i][j], d + i * 128 + j * 8, 16);
+}
+"""
+HEADER = "#include <metal_stdlib>\nusing namespace metal;\n"
+
+
+def test_batching_changes_no_bit():
+    from porter.metal import Library
+
+    rng = np.random.default_rng(11)
+    a, b = rng.standard_normal((16, 64), np.float32), rng.standard_normal((64, 16), np.float32)
+    outs = []
+    for optimise in (True, False):
+        out = np.zeros((16, 16), np.float32)
+        kernel = Library(HEADER + TILED, optimise=optimise)["tiled"]
+        kernel({0: a, 1: b, 2: out, 3: np.int32(4).tobytes()}, (32,), (32,))
+        outs.append(out)
+    np.testing.assert_array_equal(outs[0].view(np.uint32), outs[1].view(np.uint32))
+    # 64 fused steps of float: each rounds by at most half an ULP of a partial sum, which |a||b| bounds.
+    bound = 64 * 2.0**-24 * (np.abs(a).astype(np.float64) @ np.abs(b))
+    assert (np.abs(outs[0] - a.astype(np.float64) @ b) <= bound).all()
+
+
+def test_products_of_one_block_are_one_batch():
+    """Eight products (two of K, two by two), though each of the last four takes a result of the first."""
+    from porter.metal import compiler, entries
+    from porter.metal.lowering import lower
+
+    preprocessed, kernels = compiler._understand(HEADER + TILED)
+    text, found = entries.with_entries(preprocessed, kernels, None)
+    ir = compiler.optimised_ir(text, "-O2")
+    symbols = [entry.symbol for entry in found]
+    assert lower(ir, symbols).batches == (8,)
+    assert lower(ir, symbols, batch=False).batches == (1,) * 8
+
+
+PARTIAL = """
+kernel void partial(device float* out [[buffer(0)]], uint i [[thread_position_in_grid]]) {
+  if (out[i] > 20) return;
+  simdgroup_float8x8 m = simdgroup_float8x8(1.0f);
+  out[i] = (m * m).thread_elements()[0];
+}
+"""
+
+
+def test_a_product_needs_all_lanes(run):
+    with pytest.raises(MetalError, match="fewer than the 32 threads"):
+        run(PARTIAL, "partial", {0: np.arange(32, dtype=np.float32)}, (32,), (32,))
+    with pytest.raises(MetalError, match="fewer than the 32 threads"):
+        run(PARTIAL, "partial", {0: np.zeros(24, np.float32)}, (24,), (32,))

@@ -1,0 +1,111 @@
+# SPDX-FileCopyrightText: 2026 The steel-port authors
+# SPDX-License-Identifier: BSD-3-Clause
+"""How fast Metal on the CPU runs a Steel GEMM kernel on one core, beside numpy on one core in the same run.
+
+The kernel is the ported float32 one of generated/ (`steel-port sync` makes it), its source untouched; --source FILE
+--host-name NAME --tile BM BN BK WM WN takes any self-contained Metal source whose kernel has the same arguments.
+Runs alternate; the best and the median of each are printed, with the largest error against float64.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
+    os.environ[variable] = "1"  # read when numpy is imported
+
+import numpy as np  # noqa: E402
+
+from porter.metal import Library, set_cores  # noqa: E402
+
+TILE = (64, 64, 16, 2, 2)
+
+
+def ported_kernel(root: Path) -> tuple[str, str]:
+    """(source, host name) of the ported f32 kernel with the default tile, row by row, every dimension aligned."""
+    from porter.emit import ROOT, overlay_name, ported_argument
+    from porter.emit.flatten import flatten
+    from porter.port.target import load_target
+    from porter.spec import load_families
+
+    (family,), target = load_families(["steel_gemm_fused"]), load_target()
+    tree = root / "generated" / ROOT / target.source_root
+    headers = {path.relative_to(tree).as_posix(): path.read_text("utf-8") for path in tree.rglob("*.h")}
+    if not headers:
+        raise SystemExit("generated/ is empty: run `steel-port sync` first, or name a --source")
+    wanted = dict(zip(("bm", "bn", "bk", "wm", "wn"), TILE, strict=True), dtype="float32", transpose="nn")
+    (axes,) = (axes for axes in family.rows() if all(axes[key] == value for key, value in wanted.items()))
+    (row,) = (row for row in family.instantiations() if row.host_name == family.grammar.format(**axes))
+    constants = {constant.name: constant.name.startswith("align_") for constant in family.constants}
+    arguments = [*(ported_argument(a, target) for a in row.arguments), *(str(v).lower() for v in constants.values())]
+    kernel = f"{family.template}<{', '.join(arguments)}>"
+    name = row.host_name + family.suffix(constants)
+    instantiation = f'template [[host_name("{name}")]] [[kernel]] decltype({kernel}) {kernel};\n'
+    return f"{flatten(f'{target.kernels}/{overlay_name(family)}.h', headers)}\n{instantiation}", name
+
+
+def gemm_params(size: int, tile: tuple[int, ...]) -> bytes:
+    """Steel's GEMMParams for a square row-major product: 8 ints, 3 int64 batch strides, 3 ints."""
+    bm, bn, bk = tile[:3]
+    head = (size, size, size, size, size, size, -(-size // bn), -(-size // bm))
+    return struct.pack("8i3q3i4x", *head, 0, 0, 0, 0, size // bk, 0)
+
+
+def seconds(action: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=512, help="M = N = K, a multiple of the tile")
+    parser.add_argument("--runs", type=int, default=15)
+    parser.add_argument("--root", type=Path, default=Path(), help="the folder with generated/")
+    parser.add_argument("--source", type=Path)
+    parser.add_argument("--host-name")
+    parser.add_argument("--tile", type=int, nargs=5, default=TILE, metavar=("BM", "BN", "BK", "WM", "WN"))
+    options = parser.parse_args()
+    if (options.source is None) != (options.host_name is None):
+        parser.error("--source and --host-name go together")
+    if any(options.size % edge for edge in options.tile[:3]):
+        parser.error(f"--size {options.size} is no multiple of the tile {options.tile[:3]}")
+    source, name = (
+        (options.source.read_text("utf-8"), options.host_name) if options.source else ported_kernel(options.root)
+    )
+
+    size, tile = options.size, tuple(options.tile)
+    rng = np.random.default_rng(0)
+    a, b = (rng.standard_normal((size, size), dtype=np.float32) for _ in range(2))
+    out, absent = np.zeros((size, size), np.float32), np.zeros(8, np.int64)
+    buffers = {0: a, 1: b, 2: out, 3: out, 4: gemm_params(size, tile), 5: absent, 6: absent, 7: absent}
+    group = (32, tile[4], tile[3])
+    grid = (size // tile[1] * group[0], size // tile[0] * group[1], group[2])
+    set_cores(1)
+    start = time.perf_counter()
+    kernel = Library(source)[name]
+    compiled = time.perf_counter() - start
+
+    kernel(buffers, grid, group)
+    a @ b
+    times: dict[str, list[float]] = {"metal on the cpu": [], "numpy": []}
+    for _ in range(options.runs):
+        times["metal on the cpu"].append(seconds(lambda: kernel(buffers, grid, group)))
+        times["numpy"].append(seconds(lambda: a @ b))
+    error = float(np.abs(out - a.astype(np.float64) @ b).max())
+
+    print(f"{name}, {size} x {size} x {size}, one core")
+    for label, values in times.items():
+        best, median = (2 * size**3 / value / 1e9 for value in (min(values), statistics.median(values)))
+        print(f"  {label:18} best {best:7.2f} GFLOP/s   median {median:7.2f} GFLOP/s")
+    print(f"  largest error against float64: {error:.2e}; compiled (or found compiled) in {compiled:.2f} s")
+
+
+if __name__ == "__main__":
+    main()
