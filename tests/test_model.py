@@ -31,7 +31,16 @@ LICENCE = PinnedFile("LICENSE", 1, "0" * 64)
 
 
 def pin(**fields: object) -> Pin:
-    return Pin(**{"revision": "a" * 40, "tag": None, "provider": "dir", "coverage": Coverage.FULL, "files": (LICENCE,), **fields})
+    return Pin(
+        **{
+            "revision": "a" * 40,
+            "tag": None,
+            "provider": "dir",
+            "coverage": Coverage.FULL,
+            "files": (LICENCE,),
+            **fields,
+        }
+    )
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../x", "a/../b", "a//b", "./a", "", "a\\b", "a\0b"])

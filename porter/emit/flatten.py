@@ -13,7 +13,7 @@ _INCLUDE = re.compile(r"^[ \t]*#[ \t]*include[ \t]*<([^>]+)>[ \t]*\n", re.M)
 _PRAGMA_ONCE = re.compile(r"^[ \t]*#[ \t]*pragma[ \t]+once[ \t]*\n", re.M)
 
 # What shader source may hold is ASCII; these stand in upstream's comments. Another character is an error, not a '?'.
-_ASCII = {"©": "(c)", "–": "-", "—": "-", "’": "'", "“": '"', "”": '"', "×": "x", "≤": "<=", "…": "..."}
+_ASCII = {"\u00a9": "(c)", "\u2013": "-", "\u2014": "-", "\u2019": "'", "\u00d7": "x", "\u2264": "<=", "\u2026": "..."}
 
 RAW_STRING_END = ")METAL"
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Collection, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from porter.cache import cache_dir
@@ -87,6 +87,7 @@ def compile_module(source: str, *, optimise: bool = True, kernels: Collection[st
     return module
 
 
+@cache
 def _package_digest() -> str:
     """Of every file of this package that has a part in a module, and of the compiler."""
     here = Path(__file__).parent

@@ -61,7 +61,7 @@ LICENCES: tuple[Licence, ...] = (
     ),
 )
 
-_SPDX_LINE = re.compile(r"SPDX-License-Identifier:\s*([^\n]*[^\s])")
+_SPDX_LINE = re.compile("SPDX" r"-License-Identifier:\s*([^\n]*[^\s])")
 _COPYRIGHT = re.compile(r"(?:copyright\b|©|\(c\)|SPDX-(?:File)?CopyrightText:).*", re.I)
 _YEAR_OR_SIGN = re.compile(r"\b(?:19|20)\d\d\b|©|\(c\)", re.I)
 _GRANTS = re.compile(r"\blicen[cs]ed\b|\blicen[cs]e\b|\ball rights reserved\b|\bpublic domain\b|\bredistribut", re.I)

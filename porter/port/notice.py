@@ -15,7 +15,7 @@ LICENCE_TAG = "SPDX" + "-License-Identifier:"
 
 
 def header_comment(path: str, text: str, notice: Notice, revision: str) -> str:
-    """The heading of the port of upstream file `path`, whose text is `text`. Copyright lines stand as upstream has them."""
+    """The heading of the port of upstream file `path` with text `text`. Copyright lines stand as upstream has them."""
     last_line = max(1, len(text.splitlines()))
     lines = [f"{COPYRIGHT_TAG} {line}" for line in notice.copyrights]
     lines += [f"{LICENCE_TAG} {notice.spdx}", ""]

@@ -115,7 +115,7 @@ class Comparison:
         return self._alone[pair]
 
     def _equal_alone(self, pair: Pair) -> bool:
-        if self.upstream.is_leaf(pair.upstream) or self.port.is_leaf(pair.port):
+        if not (self.upstream.is_defined_function(pair.upstream) and self.port.is_defined_function(pair.port)):
             return False
         named = self._shared_names(pair)
         if named is None:

@@ -27,7 +27,7 @@ def conclude(family: Family, claim: str, witness: str, findings: list[Finding]) 
     """A proof over all findings: DIFFERS with the smallest case that is out of bounds, else PROVED."""
     wrong = sorted((f for f in findings if not f.worst <= 1.0), key=lambda f: f.size)
     worst = max(f.worst for f in findings)
-    notes = (f"{claim}, {witness}: largest error {worst:.2f} of its bound", TOLERANCE_NOTE)
+    notes = (f"{claim}: against {witness} the largest error is {worst:.2f} of its bound", TOLERANCE_NOTE)
     if wrong:
         why = f"{len(wrong)} of {len(findings)} cases; smallest: {wrong[0].what}: {wrong[0].worst:.3g} times the bound"
         return Proof(Ring.OUTPUTS, family.name, claim, witness, Status.DIFFERS, len(findings), why, notes)

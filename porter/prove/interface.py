@@ -22,7 +22,7 @@ from porter.metal import air
 from porter.metal.frontend import KernelArgumentDeclaration, KernelDeclaration, declared_kernels, parse
 from porter.model import Corpus, Instantiation, Proof, Ring, Sources, Status
 from porter.port.target import Target
-from porter.prove.loops import Loop, loops_by_function
+from porter.prove.functions import Shapes, shapes
 from porter.prove.sides import Side, emitted_instantiations, port_side, tokens, upstream_side
 from porter.spec import Family, spell
 
@@ -41,28 +41,26 @@ def prove_interface(sources: Sources, corpus: Corpus, family: Family, overlay_ro
     rename = Renames(target)
     mine = upstream_kernel(upstream, family)
     theirs = port_kernel(port, family, target)
-    loops = (
-        loops_by_function(upstream, [*family.preamble, family.kernel], rename.text),
-        loops_by_function(port, [target.header(family.kernel)], lambda text: text),
-    )
+    seen = shapes(upstream, [*family.preamble, family.kernel], rename.text)
+    ported = shapes(port, [target.header(family.kernel)], lambda text: text)
     hidden = hidden_overloads(upstream, rename.text), hidden_overloads(port, lambda text: text)
     gate_notes, gate_problems = gates(mine, family)
     problems = [
         *gate_problems,
         *host_name_problems(rows, emitted, family, rename),
         *kernel_problems(mine, theirs, family, rename),
-        *loop_problems(*loops),
+        *shape_problems(seen, ported),
         *(
             f"hidden from the compiler on one side only: {' '.join(text.split())[:80]}"
             for text in hidden[0] ^ hidden[1]
         ),
     ]
-    counted = len(emitted) + len(theirs.arguments) + 1 + sum(len(found) for found in loops[1].values()) + len(hidden[1])
-    pragmas = sum(loop.pragma != "" for found in loops[1].values() for loop in found)
+    counted = len(emitted) + len(theirs.arguments) + 1 + len(ported.functions) + len(ported.loops) + len(hidden[1])
+    pragmas = sum(loop.pragma != "" for loop in ported.loops)
     notes = (
-        f"compared: {len(emitted)} host names, {len(theirs.arguments)} arguments, 1 thread limit, "
-        f"{sum(map(len, loops[1].values()))} loops ({pragmas} with a pragma), "
-        f"{len(hidden[1])} groups of overloads that the shim hides",
+        f"compared: {len(emitted)} host names, {len(theirs.arguments)} arguments, 1 thread limit, address spaces in "
+        f"{len(ported.functions)} functions, {len(ported.loops)} loops ({pragmas} with a pragma), "
+        f"overload groups that the shim hides: {len(hidden[1])}",
         *gate_notes,
     )
     return _proof(
@@ -194,16 +192,30 @@ def gates(upstream: KernelDeclaration, family: Family) -> tuple[list[str], list[
 # Loops, and overloads that differ in address space alone
 
 
-def loop_problems(upstream: Mapping[str, list[Loop]], port: Mapping[str, list[Loop]]) -> Iterator[str]:
-    """The same functions, and in each the same loops, as deep, under the same pragmas."""
-    for name in sorted(upstream.keys() | port.keys()):
-        if name not in port or name not in upstream:
-            yield f"function {name} is in {'upstream' if name in upstream else 'the port'} only"
+def shape_problems(upstream: Shapes, port: Shapes) -> Iterator[str]:
+    """The same functions; in each the same loops, as deep, under the same pragmas; the same address spaces in order."""
+    for name in sorted(upstream.functions.keys() | port.functions.keys()):
+        mine, theirs = upstream.functions.get(name), port.functions.get(name)
+        if mine is None or theirs is None:
+            yield f"function {name} is in {'upstream' if mine else 'the port'} only"
             continue
-        for number, (mine, theirs) in enumerate(zip_longest(upstream[name], port[name]), 1):
-            if mine != theirs:
-                yield f"{name}, loop {number}: {theirs or 'missing'}, upstream's is {mine or 'missing'}"
+        for number, (loop, other) in enumerate(zip_longest(mine.loops, theirs.loops), 1):
+            if loop != other:
+                yield f"{name}, loop {number}: {other or 'missing'}, upstream's is {loop or 'missing'}"
                 break
+        yield from _space_problems(name, mine.spaces, theirs.spaces)
+    yield from _space_problems("outside of functions", upstream.outside, port.outside)
+    for pragma, other_pragma in zip_longest(upstream.pragmas, port.pragmas):
+        if pragma != other_pragma:
+            yield f"pragma {other_pragma or 'missing'}, upstream's is {pragma or 'missing'}"
+            break
+
+
+def _space_problems(name: str, mine: tuple[str, ...], theirs: tuple[str, ...]) -> Iterator[str]:
+    for number, (space, other) in enumerate(zip_longest(mine, theirs), 1):
+        if space != other:
+            yield f"{name}, address space {number}: {other or 'missing'}, upstream's is {space or 'missing'}"
+            return
 
 
 def hidden_overloads(side: Side, rename: Callable[[str], str]) -> set[str]:

@@ -119,6 +119,9 @@ class Module:
         symbol = self.symbols.get(name)
         return symbol is None or symbol.is_declaration
 
+    def is_defined_function(self, name: str) -> bool:
+        return not self.is_leaf(name) and self.symbols[name].is_function
+
     def reachable(self, root: str) -> tuple[str, ...]:
         """`root` and every symbol that it leads to, in order of first mention."""
         seen = {root: None}

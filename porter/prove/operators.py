@@ -58,7 +58,11 @@ def prove_operators(
     family: Family, overlay_root: Path, target: Target, progress: Callable[[str, int, int | None], None]
 ) -> tuple[Proof, ...]:
     """Every operator on the family's grid of shapes, against float64 and MLX's arrays."""
+    import porter.metal.torch as metal_torch
+
     steel = load_operators(overlay_root, target)
+    # Bindings stay from call to call, as on a Mac; poisoned, a slot that the glue forgot is an error and not luck.
+    metal_torch.poison_bindings()
     calls = [*_grid(family), *_other_operators()]
     found: dict[str, list[Finding]] = {NUMPY: [], MLX: []}
     try:
@@ -71,6 +75,7 @@ def prove_operators(
             found[MLX].append(Finding(size, mlx_worst(call.case, result), call.describe()))
     finally:
         steel._set_device_class("")
+        metal_torch.poison_bindings(False)
     claim = "the operators compute their products through the shipped glue"
     return tuple(conclude(family, claim, witness, findings) for witness, findings in found.items())
 

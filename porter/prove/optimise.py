@@ -4,7 +4,7 @@
 
 What differs before the optimiser may be equal after it (a commuted addition, a loop variable of another width). Two
 cuts: one function alone, with everything it calls left opaque under names that both sides share; and one kernel with
-everything it reaches, where all but the kernel is internal and may be inlined.
+everything it reaches, where every function but the kernel is internal and may be inlined.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def function_alone(module: Module, name: str, names: Mapping[str, str]) -> str:
 
 
 def kernel_whole(module: Module, root: str) -> str:
-    """A module with `root` and everything it reaches, all but `root` internal."""
+    """A module with `root` and everything it reaches; its functions and constants are internal."""
     reached = module.reachable(root)
     lines = [*module.type_lines()]
     for symbol in reached:
@@ -38,7 +38,8 @@ def kernel_whole(module: Module, root: str) -> str:
             lines.append(module.source(symbol) if symbol in module.symbols else "")
             continue
         head, body = module.parts(symbol)
-        if symbol != root:
+        # A variable is memory that other threads may write behind a barrier: the optimiser must not think it private.
+        if symbol != root and (module.symbols[symbol].is_function or module.is_constant(symbol)):
             head = _internal(head, symbol)
         lines.append(head + body)
     intrinsics = dict.fromkeys(line for symbol in reached for line in _intrinsics(module, symbol))

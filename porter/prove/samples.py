@@ -59,7 +59,7 @@ class Case:
 
     @property
     def exact(self) -> npt.NDArray[Any]:
-        product = self.alpha * (self.a @ self.b)
+        product: npt.NDArray[Any] = self.alpha * (self.a @ self.b)
         return product if self.c is None else product + self.beta * self.c
 
     def bound(self) -> npt.NDArray[np.float64]:
@@ -99,7 +99,7 @@ def mlx_worst(case: Case, result: npt.NDArray[Any]) -> float:
     def array(values: npt.NDArray[Any]) -> Any:
         return mx.array(values.astype(np.complex64 if case.dtype == "complex64" else np.float32)).astype(dtype)
 
-    with mx.stream(mx.cpu):
+    with mx.stream(mx.Device(mx.cpu, 0)):
         if case.c is None:
             product = mx.matmul(array(case.a), array(case.b))
         else:

@@ -59,7 +59,7 @@ def g(n: int) -> float:
 
 
 def real_bound(exact: Array, magnitude: Array, inner: int, stored: Format, epilogue: bool = False) -> Array:
-    """Bound on |stored - exact|. `magnitude` is |A||B| (with the epilogue |alpha||A||B| + |beta||C|), shape of `exact`."""
+    """Bound on |stored - exact|, shape of `exact`. `magnitude` is |A||B|, or |alpha||A||B| + |beta||C|."""
     error = g(inner + (4 if epilogue else 1)) * magnitude + inner * TINY_FLOAT32
     return np.asarray(error + stored.u * (np.abs(exact) + error) + stored.tiny)
 

@@ -33,9 +33,8 @@ def print_proofs(proofs: Sequence[Proof], console: Console | None = None) -> Non
         result = Text(proof.status.value, style=_COLOURS[proof.status])
         table.add_row(proof.ring.value, Text(proof.claim), Text(proof.witness), f"{proof.cases:,}", result)
     console.print(table)
-    for proof in proofs:
-        for note in proof.notes:
-            console.print(Text(f"  {proof.ring.value}: {note}", style="dim"))
+    for line in dict.fromkeys(f"  {proof.ring.value}: {note}" for proof in proofs for note in proof.notes):
+        console.print(Text(line, style="dim"))
     for proof in proofs:
         if proof.why:
             console.print(Text(f"{proof.ring.value}, {proof.status.value}: {proof.why}", style=_COLOURS[proof.status]))

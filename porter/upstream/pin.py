@@ -86,12 +86,12 @@ def write(path: Path, pin: Pin) -> None:
     write_atomically(path, to_yaml(pin).encode())
 
 
-def read_pin(path: Path, shown: str | None = None) -> Pin:
-    """Read PIN.yaml as if a stranger had written it. `shown` is how errors call the file; its path if not given.
+def read_pin(path: Path) -> Pin:
+    """Read PIN.yaml as if a stranger had written it.
 
     Raises UpstreamError with file and line for whatever is wrong with it, and for a file that cannot be read.
     """
-    where = shown or str(path)
+    where = str(path)
     try:
         text = path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:

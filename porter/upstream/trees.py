@@ -54,9 +54,9 @@ def replace_tree(target: Path, files: Mapping[str, bytes]) -> None:
             _write_tree(new, files)
             _swap(new, real)
             _sync(real.parent)
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
-            shutil.rmtree(_beside(real, "old"), ignore_errors=True)
+        finally:  # an interrupt can come between two renames too, so this is what the next run would do
+            with contextlib.suppress(OSError):
+                _recover(real)
 
 
 def recover(target: Path) -> None:

@@ -30,8 +30,12 @@ def test_help_lists_every_command(tmp_path: Path) -> None:
 
 def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     heavy = "{'clang', 'torch', 'numpy', 'llvmlite', 'mlx', 'requests', 'jinja2', 'yaml'}"
-    code = f"import sys\nimport porter.cli\ntry:\n porter.cli.main()\nfinally:\n print(sorted({heavy} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code, "--help"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    code = (
+        f"import sys\nimport porter.cli\ntry:\n porter.cli.main()\nfinally:\n print(sorted({heavy} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--help"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.stdout.rstrip().endswith("[]")
 
 

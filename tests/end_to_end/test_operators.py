@@ -72,12 +72,12 @@ def test_dtypes_that_are_not_served(steel: Any, dtype: torch.dtype) -> None:
 
 
 def test_devices_that_do_not_match(steel: Any) -> None:
-    with pytest.raises(RuntimeError, match="Expected all tensors to be on the same device.*cpu"):
+    with pytest.raises(RuntimeError, match=r"Expected all tensors to be on the same device.*cpu"):
         steel.mm(mps(2, 3), torch.randn(3, 2))
 
 
 def test_the_cpu_is_not_served(steel: Any) -> None:
-    with pytest.raises(NotImplementedError, match="'steel::mm'.*'CPU' backend"):
+    with pytest.raises(NotImplementedError, match=r"'steel::mm'.*'CPU' backend"):
         steel.mm(torch.randn(2, 3), torch.randn(3, 2))
 
 

@@ -28,7 +28,7 @@ def test_any_order_of_summation_is_within_the_bound(dtype: str, inner: int) -> N
         assert case.worst(result) <= 1.0
 
 
-@pytest.mark.parametrize("dtype", (*REAL, "complex64"))
+@pytest.mark.parametrize("dtype", [*REAL, "complex64"])
 def test_a_product_with_one_term_missing_is_found(dtype: str) -> None:
     case = make_case(3, dtype, (16, 16, 64))
     wrong = case.a[:, :-1] @ case.b[:-1]

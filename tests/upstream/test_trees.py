@@ -121,6 +121,14 @@ def test_holds_sees_every_difference(tmp_path: Path) -> None:
     assert not holds(target, {**OLD, "d.h": b"old"})
 
 
+@pytest.fixture
+def fast_folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory where there is one: the tests of every line replace a tree hundreds of times."""
+    memory = Path("/dev/shm")  # noqa: S108
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else tmp_path) as name:
+        yield Path(name)
+
+
 # -- killed ----------------------------------------------------------------------------------------------------------
 
 
@@ -149,11 +157,11 @@ def killed_before_line(count: int, work: Callable[[], None]) -> Callable[[], Non
 
 @pytest.mark.parametrize("exchange", [True, False], ids=["exchange", "two renames"])
 def test_killed_before_every_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tree_of: Reader, exchange: bool
+    fast_folder: Path, monkeypatch: pytest.MonkeyPatch, tree_of: Reader, exchange: bool
 ) -> None:
     if not exchange:
         monkeypatch.setattr(trees, "_exchange", lambda first, second: False)
-    target = tmp_path / "t"
+    target = fast_folder / "t"
     replace_tree(target, OLD)
     seen = []
     for count in range(1000):
@@ -174,6 +182,51 @@ def test_killed_before_every_line(
     assert seen[-1] is True
     assert seen == sorted(seen)  # once new, new: there is one moment at which it changes
     assert len(seen) > 60
+
+
+def interrupted_before_line(count: int, work: Callable[[], None]) -> bool:
+    """Run `work`, with Ctrl-C pressed before the `count`-th line of trees.py; whether it came to that."""
+    left = [count]
+
+    def trace(frame, event, argument):
+        if frame.f_code.co_filename != trees.__file__:
+            return None
+        if event == "line":
+            left[0] -= 1
+            if left[0] == -1:
+                raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+@pytest.mark.parametrize("exchange", [True, False], ids=["exchange", "two renames"])
+def test_interrupted_before_every_line(
+    fast_folder: Path, monkeypatch: pytest.MonkeyPatch, tree_of: Reader, exchange: bool
+) -> None:
+    if not exchange:
+        monkeypatch.setattr(trees, "_exchange", lambda first, second: False)
+    target = fast_folder / "t"
+    replace_tree(target, OLD)
+    count = 0
+    while interrupted_before_line(count, lambda: replace_tree(target, NEW)):
+        if not exchange:
+            recover(target)
+        assert tree_of(target) in (OLD, NEW), f"interrupted before line {count}"
+        replace_tree(target, OLD)
+        assert tree_of(target) == OLD
+        assert beside(target) == set()
+        count += 1
+    assert tree_of(target) == NEW
+    assert count > 60
 
 
 LOOP = """

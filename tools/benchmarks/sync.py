@@ -63,7 +63,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root, state = Path(folder) / "work", Path(folder) / "cache"
         environment = {**os.environ, "STEEL_PORT_CACHE": str(state)}
-        sync = [sys.executable, "-m", "porter", "sync", "--no-verify", "--root", str(root), "--mlx-rev", options.mlx_rev]
+        sync = [
+            sys.executable,
+            "-m",
+            "porter",
+            "sync",
+            "--no-verify",
+            "--root",
+            str(root),
+            "--mlx-rev",
+            options.mlx_rev,
+        ]
         root.mkdir()
         timed(sync, environment)  # vendors upstream, and warms the disk cache
         rows: dict[str, list[tuple[float, int]]] = {"cold": [], "syntax": [], "parse": [], "unchanged": []}

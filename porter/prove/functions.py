@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The steel-port authors
 # SPDX-License-Identifier: BSD-3-Clause
-"""Every loop of every function of one side, with the pragma that stands before it.
+"""What the IR does not show of functions: their loops' pragmas and the address spaces that they name.
 
 libclang shows neither `#pragma clang loop` nor `_Pragma`, so both are taken from the preprocessor's output, where they
 look alike, and matched to functions by the extents that libclang gives for that same text.
@@ -9,7 +9,7 @@ look alike, and matched to functions by the extents that libclang gives for that
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,9 @@ from porter.prove.sides import Side
 _FUNCTIONS = ("FUNCTION_DECL", "FUNCTION_TEMPLATE", "CXX_METHOD", "CONSTRUCTOR", "DESTRUCTOR", "CONVERSION_FUNCTION")
 _SCOPES = ("NAMESPACE", "STRUCT_DECL", "CLASS_DECL", "CLASS_TEMPLATE", "CLASS_TEMPLATE_PARTIAL_SPECIALIZATION")
 _FILE = "side.h"
+_SPACES = re.compile(r'"(?:[^"\\\n]|\\.)*"|\b(device|threadgroup|constant|thread)\b(?!\s*\()')
+_FUNCTION_CONSTANT = re.compile(r"[^;{}]*\[\[\s*function_constant\s*\(\s*\d+\s*\)\s*\]\]\s*;")
+_PRAGMA = re.compile(r"^[ \t]*#[ \t]*pragma[ \t]+([^\n]*)", re.M)
 _PIECE = re.compile(r'^[ \t]*#[ \t]*pragma[ \t]+([^\n]*)|"(?:[^"\\\n]|\\.)*"|\b(for|while|do)\b|([{}])|(\S)', re.M)
 
 
@@ -34,17 +37,49 @@ class Loop:
         return f"{self.keyword} at depth {self.depth} with {f'pragma {self.pragma}' if self.pragma else 'no pragma'}"
 
 
-def loops_by_function(side: Side, paths: Iterable[str], rename: Callable[[str], str]) -> dict[str, list[Loop]]:
-    """Function -> its loops in order. Functions are called by scope, name and, where those are several, a number."""
+@dataclass(frozen=True)
+class Shape:
+    """One function: its loops in order, and the address spaces that its signature and body name, in order."""
+
+    loops: tuple[Loop, ...]
+    spaces: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """Every function of one side; the address spaces named outside of functions (fields, constants); all pragmas."""
+
+    functions: Mapping[str, Shape]
+    outside: tuple[str, ...]
+    pragmas: tuple[str, ...]
+
+    @property
+    def loops(self) -> list[Loop]:
+        return [loop for shape in self.functions.values() for loop in shape.loops]
+
+
+def shapes(side: Side, paths: Iterable[str], rename: Callable[[str], str]) -> Shapes:
+    """Functions are called by scope, name and, where several are called so, a number."""
     text = side.preprocessed(paths)
-    found: dict[str, list[Loop]] = {}
+    found: dict[str, Shape] = {}
+    outside, position = [], 0
     for name, start, end in _functions(text):
         renamed = rename(name).replace(" ", "")
         number = 1
         while (key := renamed if number == 1 else f"{renamed} ({number})") in found:
             number += 1
-        found[key] = list(loops_of(text[start:end]))
-    return found
+        found[key] = Shape(tuple(loops_of(text[start:end])), spaces_of(text[start:end]))
+        outside.append(text[position:start])
+        position = max(position, end)
+    rest = "".join([*outside, text[position:]])
+    pragmas = tuple(" ".join(pragma.split()) for pragma in _PRAGMA.findall(text))
+    # A function constant's own declaration is gone from the port, by decision.
+    return Shapes(found, spaces_of(_FUNCTION_CONSTANT.sub(";", rest)), pragmas)
+
+
+def spaces_of(text: str) -> tuple[str, ...]:
+    """The address spaces that `text` names, in order."""
+    return tuple(word for word in _SPACES.findall(text) if word)
 
 
 def loops_of(body: str) -> Iterator[Loop]:
