@@ -22,6 +22,7 @@ from typing import Any
 from porter.cache import cache_dir, write_atomically
 from porter.errors import TreeError, UpstreamError
 from porter.model import Corpus, Overlay, Proof, Ring, Sources, Status, sha256, to_data
+from porter.port.target import Target, load_target
 from porter.spec import Family, load_families
 
 Progress = Callable[[str, int, "int | None"], None]
@@ -35,6 +36,11 @@ JOBS = min(os.cpu_count() or 1, 8)
 # Whose versions decide what is generated, and what is proved.
 GENERATING = ("libclang", "clang-format", "jinja2")
 PROVING = (*GENERATING, "ziglang", "llvmlite", "numpy", "mlx", "torch")
+
+
+RECALLED = (
+    "recalled: proved before for the same bytes, specs, code, tools and processor (`verify --fresh` runs it anew)"
+)
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,10 @@ class Request:
     @cached_property
     def loaded_families(self) -> tuple[Family, ...]:
         return load_families(self.families or None)
+
+    @cached_property
+    def loaded_target(self) -> Target:
+        return load_target(self.target)
 
 
 @dataclass(frozen=True)
@@ -73,7 +83,7 @@ def synchronise(request: Request, progress: Progress) -> Synchronised:
     """
     from porter.upstream.trees import holds, replace_tree
 
-    families = request.loaded_families  # a wrong spec is said before anything is fetched
+    families, _ = request.loaded_families, request.loaded_target  # a wrong spec is said before anything is fetched
     sources, sentence = _obtain(request, progress)
     overlay_root = request.root / OVERLAY_TREE
     remembered = cache_dir("sync") / _inputs(request, sources)
@@ -126,9 +136,8 @@ def make_overlay(request: Request, sources: Sources) -> tuple[Corpus, Overlay]:
     from porter.parse.corpus import read_corpus
     from porter.parse.tiles import check_tiles
     from porter.port import port
-    from porter.port.target import load_target
 
-    families, target = request.loaded_families, load_target(request.target)
+    families, target = request.loaded_families, request.loaded_target
     corpus = read_corpus(sources, families)
     for family in families:
         if family.host in sources.files:
@@ -137,16 +146,23 @@ def make_overlay(request: Request, sources: Sources) -> tuple[Corpus, Overlay]:
 
 
 def prove(
-    request: Request, rings: Iterable[Ring] | None, progress: Progress, synchronised: Synchronised | None = None
+    request: Request,
+    rings: Iterable[Ring] | None,
+    progress: Progress,
+    synchronised: Synchronised | None = None,
+    *,
+    fresh: bool = False,
 ) -> tuple[Proof, ...]:
     """Run the rings (all by default) on what stands in generated/, or recall what they found for the same inputs.
+
+    `fresh` recalls nothing.
 
     Raises DigestMismatch where generated/ is not what its lock says, TreeError where it was made from another revision.
     """
     sources = synchronised.sources if synchronised else _vendored(request)
     key = _proof_key(request, sources)
     wanted = list(rings or Ring)
-    found = {ring: _recall(key, ring) for ring in wanted}
+    found = {ring: None if fresh else _recall(key, ring) for ring in wanted}
     missing = [ring for ring in wanted if found[ring] is None]
     if missing:
         from porter.prove import verify
@@ -207,10 +223,8 @@ def _vendored(request: Request) -> Sources:
 
 def _inputs(request: Request, sources: Sources) -> str:
     """One digest over everything that decides what is generated."""
-    from porter.port.target import load_target
-
     families = " ".join(family.digest for family in request.loaded_families)
-    parts = (sources.pin.digest, families, load_target(request.target).digest, _code_digest(), _tools(GENERATING))
+    parts = (sources.pin.digest, families, request.loaded_target.digest, _code_digest(), _tools(GENERATING))
     return sha256("\n".join(parts).encode())
 
 
@@ -255,7 +269,14 @@ def _recall(key: str, ring: Ring) -> tuple[Proof, ...] | None:
     try:
         rows: list[dict[str, Any]] = json.loads(path.read_text())
         return tuple(
-            Proof(**{**row, "ring": Ring(row["ring"]), "status": Status(row["status"]), "notes": tuple(row["notes"])})
+            Proof(
+                **{
+                    **row,
+                    "ring": Ring(row["ring"]),
+                    "status": Status(row["status"]),
+                    "notes": (*row["notes"], RECALLED),
+                }
+            )
             for row in rows
         )
     except (OSError, ValueError, TypeError, KeyError):

@@ -17,16 +17,19 @@ from porter.model import Ring
     "--ring", "rings", type=click.Choice([r.value for r in Ring]), multiple=True, help="Only this ring; repeatable."
 )
 @click.option("--target", default="pytorch-2.13", show_default=True, help="The PyTorch release, see specs/targets/.")
+@click.option("--fresh", is_flag=True, help="Recall nothing that was proved before.")
 @family_option
 @root_option
 @json_option
-def command(rings: tuple[str, ...], target: str, families: tuple[str, ...], root: Path, as_json: bool) -> int:
+def command(
+    rings: tuple[str, ...], target: str, fresh: bool, families: tuple[str, ...], root: Path, as_json: bool
+) -> int:
     """Run the rings of proof. Exit status 0 only where every claim is proved."""
     from porter.walk import Request, prove
 
     request = Request(root, None, None, "auto", families, target)
     with progress_bar(not as_json) as progress:
-        proofs = prove(request, [Ring(ring) for ring in rings] or None, progress)
+        proofs = prove(request, [Ring(ring) for ring in rings] or None, progress, fresh=fresh)
     if as_json:
         print_json(proofs)
     else:

@@ -26,10 +26,12 @@ from porter.model import sha256
 
 _SYMBOL = r'@(?:"[^"]*"|[-\w$.]+)'
 _TYPE = r'%(?:"[^"]*"|[A-Za-z$._-][-\w$.]*)'
-# A symbol, a named type or value, a label that is no number, a metadata node, an attribute group, a comment; a string
-# is left alone.
-_TOKEN = re.compile(
-    rf'({_SYMBOL})|({_TYPE})|^("[^"]*"|[A-Za-z$._-][-\w$.]*)(?=:)|!(\d+)\b|#(\d+)\b|( *; preds = [^\n]*)|"[^"]*"', re.M
+# A symbol, a named type or value, a label, a metadata node, an attribute group, a comment; a string is left alone.
+_TOKENS = r"({symbol})|({value})|^({label})(?=:)|!(\d+)\b|#(\d+)\b|( *; preds = [^\n]*)" '|"[^"]*"'
+_NAMED_LABEL = r'"[^"]*"|[A-Za-z$._-][-\w$.]*'
+_TOKEN = re.compile(_TOKENS.format(symbol=_SYMBOL, value=_TYPE, label=_NAMED_LABEL), re.M)
+_TOKEN_RENUMBERED = re.compile(
+    _TOKENS.format(symbol=_SYMBOL, value=_TYPE + r"|%\d+\b", label=_NAMED_LABEL + r"|\d+"), re.M
 )
 _SYMBOLS = re.compile(rf'"[^"]*"|({_SYMBOL})')
 _TYPES = re.compile(rf'"[^"]*"|({_TYPE})')
@@ -61,10 +63,14 @@ class Symbol:
 
 
 class Module:
-    """One module's text. Digests are computed when asked for, and kept."""
+    """One module's text. Digests are computed when asked for, and kept.
 
-    def __init__(self, text: str) -> None:
+    `renumber`: number local values anew, in the order of the text. The compiler has done so; the optimiser has not.
+    """
+
+    def __init__(self, text: str, *, renumber: bool = False) -> None:
         self.text = text
+        self._token = _TOKEN_RENUMBERED if renumber else _TOKEN
         self.symbols: dict[str, Symbol] = {}
         self._types: dict[str, str] = {}
         self._attributes: dict[str, str] = {}
@@ -257,7 +263,7 @@ class Module:
                 return "#{" + self._attributes.get(token[5], "") + "}"
             return "" if kind == 6 else token[0]
 
-        return _TOKEN.sub(replaced, text)
+        return self._token.sub(replaced, text)
 
     def _structure(self, name: str) -> str:
         """The digest of a struct type's structure (which never contains itself: pointers have no pointee type)."""

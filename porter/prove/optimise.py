@@ -61,7 +61,7 @@ def optimised(text: str) -> Module:
     options = llvm.create_pipeline_tuning_options(speed_level=1)
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
-    return Module(str(module))
+    return Module(str(module), renumber=True)
 
 
 def _llvm() -> Any:

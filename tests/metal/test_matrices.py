@@ -35,7 +35,7 @@ def test_each_lane_holds_two_elements_of_a_row(run):
     out = np.zeros(64, np.float32)
     run(LAYOUT, "layout", {0: np.arange(64, dtype=np.float32), 1: out}, (32,), (32,))
     for lane in range(32):
-        # Written with bits, unlike the shim and the runtime: bits 4 and 2..1 of the lane are the row, bits 3 and 0 the pair of columns.
+        # Written with bits, unlike the shim and the runtime: 4, 2 and 1 of the lane are the row, 3 and 0 the columns.
         row = (lane >> 4 & 1) * 4 + (lane >> 1 & 3)
         column = (lane >> 3 & 1) * 4 + (lane & 1) * 2
         assert out[2 * lane : 2 * lane + 2].tolist() == [8 * row + column, 8 * row + column + 1]

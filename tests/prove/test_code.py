@@ -100,7 +100,7 @@ def test_upstream_must_be_the_pinned_bytes(minimal, silent):
     path = minimal.family.kernel
     changed = SourceFile(path, minimal.sources.files[path].text + "\n", minimal.sources.files[path].sha256)
     sources = Sources(minimal.sources.pin, minimal.sources.root, {**minimal.sources.files, path: changed})
-    with pytest.raises(DigestMismatch, match="steel_pair.h"):
+    with pytest.raises(DigestMismatch, match=r"steel_pair\.h"):
         prove_bodies(sources, minimal.corpus, minimal.family, minimal.overlay_root, minimal.target, 1, silent)
 
 

@@ -65,11 +65,14 @@ def test_a_wrong_field_is_named(minimal, old, new, why):
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
-        ("int32_t stride;", "#ifdef __METAL_VERSION__\n  int32_t stride;\n#else\n  int64_t stride;\n#endif",
-         "PairParams.stride at byte 4, 8 in the witness"),
+        (
+            "int32_t stride;",
+            "#ifdef __METAL_VERSION__\n  int32_t stride;\n#else\n  int64_t stride;\n#endif",
+            "PairParams.stride at byte 4, 8 in the witness",
+        ),
         ("struct PairParams {", "struct alignas(32) PairParams {", ""),
     ],
-)  # fmt: skip
+)
 def test_a_header_that_the_host_reads_otherwise_is_found(minimal, old, new, why):
     minimal.mutate("SteelPairParams.h", old, new)
     host, upstream = run(minimal)
