@@ -68,7 +68,9 @@ class Case:
 
         family, overlay = self.family, (self.corpus, self.family, self.overlay_root, self.target)
         table = names.TABLE_CLAIM
-        yield Claim(Ring.NAMES, table, _LIBRARY, lambda: names.against_library(self.corpus, family, self.library))
+        yield Claim(
+            Ring.NAMES, table, _LIBRARY, lambda: names.against_library(self.sources, self.corpus, family, self.library)
+        )
         yield Claim(
             Ring.NAMES, table, "upstream's .metal file", partial(names.against_text, self.sources, self.corpus, family)
         )

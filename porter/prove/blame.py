@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from porter.metal.frontend import parse, relative_path
 from porter.model import Corpus, Sources
 from porter.port.target import Target
 from porter.prove.sides import upstream_side
-from porter.prove.symbols import readable
+from porter.prove.symbols import simple_name
 from porter.spec import Family
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ def blamer(
     def blame(symbols: Iterable[str]) -> str:
         from porter.port import port
 
-        wanted = {simple_name(readable(symbol)) for symbol in symbols}
+        wanted = {simple_name(symbol) for symbol in symbols}
         edits = {file.source: file.edits for file in port(corpus, sources, families, target).files}
         rules: dict[str, None] = {}
         for family in families:
@@ -41,15 +40,6 @@ def blamer(
         return f"; rules that edit there: {', '.join(rules)}" if rules else "; no rule edits there"
 
     return blame
-
-
-def simple_name(demangled: str) -> str:
-    """`BlockLoader::next` of `mlx::steel::BlockLoader<float, 4>::next() const`: the last two names, no arguments."""
-    bare = demangled
-    while (shorter := re.sub(r"<[^<>]*>", "", bare)) != bare:
-        bare = shorter
-    names = bare.split("(")[0].split()[-1].split("::")
-    return "::".join(names[-2:]) if not names[0].startswith("combination_") else names[-1]
 
 
 def _extents(sources: Sources, family: Family) -> Iterator[tuple[str, str, int, int]]:

@@ -36,7 +36,7 @@ from porter.prove.sides import (
     upstream_side,
     without_foreign_includes,
 )
-from porter.prove.symbols import readable
+from porter.prove.symbols import simple_name
 from porter.prove.units import Unit, plain_unit, port_unit, slices, upstream_unit
 from porter.spec import Family
 
@@ -220,12 +220,17 @@ def conclude(family: Family, outcomes: list[Outcome], notes: tuple[str, ...], bl
     rules = blame(dict.fromkeys(name for verdict in (wrong or verdicts) for name in verdict.functions)) if blame else ""
     if wrong:
         shown = smallest(wrong)
-        places = ", ".join(readable(name) for name in shown.functions[:3])
-        why = f"{len(wrong)} of {cases} kernels; smallest: {shown.key}, in {places}{rules}\n{shown.shown}"
+        where = f"smallest: {shown.key}, in {_listed(shown.functions)}"
+        why = f"{len(wrong)} of {cases} kernels; {where}{rules}\n{shown.shown}"
         return Proof(Ring.CODE, family.name, CLAIM, WITNESS, Status.DIFFERS, cases, why, notes)
-    functions = dict.fromkeys(readable(name) for verdict in verdicts for name in verdict.functions)
-    why = f"{len(verdicts)} of {cases} kernels, which differ before O1 in {', '.join(list(functions)[:3])}{rules}"
+    functions = _listed(name for verdict in verdicts for name in verdict.functions)
+    why = f"{len(verdicts)} of {cases} kernels, which differ before O1 in {functions}{rules}"
     return Proof(Ring.CODE, family.name, CLAIM, WITNESS, Status.EQUAL_AFTER_O1, cases, why, notes)
+
+
+def _listed(symbols: Iterable[str]) -> str:
+    names = sorted({simple_name(symbol) for symbol in dict.fromkeys(symbols)})
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 # ---------------------------------------------------------------------------------------------------------------------

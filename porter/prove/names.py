@@ -30,11 +30,17 @@ def prefix(family: Family) -> str:
     return family.grammar.partition("{")[0]
 
 
-def against_library(corpus: Corpus, family: Family, library: Path) -> Proof:
+def against_library(sources: Sources, corpus: Corpus, family: Family, library: Path) -> Proof:
     """The table against the names in a compiled library that begin as the family's do."""
     compiled = [f.name for f in air.functions(library) if f.name.startswith(prefix(family))]
-    notes = (f"{len(compiled)} names in the library begin with {prefix(family)}",)
-    return _compare(family, TABLE_CLAIM, "names in Apple's compiled library", _table(corpus, family), compiled, notes)
+    notes = [f"{len(compiled)} names in the library begin with {prefix(family)}"]
+    if family.table not in sources.files:
+        notes.append(
+            f"the table is that of specs/{family.path}: {family.table} did not come with this source of upstream"
+        )
+    return _compare(
+        family, TABLE_CLAIM, "names in Apple's compiled library", _table(corpus, family), compiled, tuple(notes)
+    )
 
 
 def against_text(sources: Sources, corpus: Corpus, family: Family) -> Proof | None:

@@ -6,6 +6,10 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import re
+
+# Namespaces of our own, see porter/prove/units.py.
+COMBINATION = "combination_"
 
 
 def readable(symbol: str) -> str:
@@ -26,3 +30,12 @@ def readable(symbol: str) -> str:
     text = ctypes.string_at(address).decode()
     release(address)
     return text
+
+
+def simple_name(symbol: str) -> str:
+    """`BlockLoader::next` of `mlx::steel::BlockLoader<float, 4>::next() const`: the last two names, no arguments."""
+    bare = readable(symbol)
+    while (shorter := re.sub(r"<[^<>]*>", "", bare)) != bare:
+        bare = shorter
+    names = bare.split("(")[0].split()[-1].split("::")
+    return names[-1] if names[0].startswith(COMBINATION) else "::".join(names[-2:])

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from porter.model import Instantiation
 from porter.prove.sides import Combination
+from porter.prove.symbols import COMBINATION
 from porter.spec import Family, spell
 
 _ROOT = "steel_port_root_"
@@ -48,9 +49,9 @@ def upstream_unit(family: Family, part: Slice) -> Unit:
     """Upstream's preamble, then its kernel header once for every combination, then the instantiations of each."""
     lines = [f'#include "{path}"' for path in family.preamble]
     for number, combination in enumerate(part.combinations):
-        lines += [f"namespace combination_{number} {{", *_pinned(combination), f'#include "{family.kernel}"', "}"]
+        lines += [f"namespace {COMBINATION}{number} {{", *_pinned(combination), f'#include "{family.kernel}"', "}"]
     functions = {
-        row.host_name + family.suffix(combination): f"combination_{number}::{_function(row)}"
+        row.host_name + family.suffix(combination): f"{COMBINATION}{number}::{_function(row)}"
         for row in part.rows
         for number, combination in enumerate(part.combinations)
     }

@@ -19,31 +19,45 @@ def test_the_prefix_is_the_grammar_up_to_its_first_value(families):
     assert prefix(families[0]) == "steel_gemm_fused_"
 
 
-def test_all_96_names_are_in_apples_library(corpus, families, library):
-    proof = against_library(corpus, families[0], library)
+def test_all_96_names_are_in_apples_library(sources, corpus, families, library):
+    proof = against_library(sources, corpus, families[0], library)
     assert (proof.ring, proof.status, proof.cases) == (Ring.NAMES, Status.PROVED, 96)
 
 
 @pytest.mark.parametrize(("axis", "kernels"), [("dtype", 24), ("tile", 16), ("transpose", 24)])
-def test_a_value_taken_out_of_the_yaml_is_missed(corpus, families, library, axis, kernels):
+def test_a_value_taken_out_of_the_yaml_is_missed(sources, corpus, families, library, axis, kernels):
     axes = {**families[0].axes, axis: families[0].axes[axis][1:]}
     family = dataclasses.replace(families[0], axes=axes)
     table = dataclasses.replace(corpus, instantiations=family.instantiations())
-    proof = against_library(table, family, library)
+    proof = against_library(sources, table, family, library)
     assert (proof.status, proof.cases) == (Status.DIFFERS, 96)
     assert proof.why.startswith(f"{kernels} missing: steel_gemm_fused_")
 
 
-def test_a_value_that_upstream_lacks_is_extra(corpus, families, library):
+def test_a_value_that_upstream_lacks_is_extra(sources, corpus, families, library):
     axes = {**families[0].axes, "dtype": ({"dtype": "float64", "T": "double"}, *families[0].axes["dtype"])}
     family = dataclasses.replace(families[0], axes=axes)
     table = dataclasses.replace(corpus, instantiations=family.instantiations())
-    assert against_library(table, family, library).why.startswith("24 extra: steel_gemm_fused_nn_float64_float64_")
+    assert against_library(sources, table, family, library).why.startswith(
+        "24 extra: steel_gemm_fused_nn_float64_float64_"
+    )
 
 
-def test_without_upstreams_metal_file_the_text_is_no_witness(sources, corpus, families):
+def test_without_upstreams_metal_file_the_text_is_no_witness(sources, corpus, families, library):
     assert families[0].table not in sources.files
     assert against_text(sources, corpus, families[0]) is None
+    notes = against_library(sources, corpus, families[0], library).notes
+    assert notes[1].startswith("the table is that of specs/families/steel_gemm_fused.yaml: ")
+
+
+def test_all_96_names_are_what_the_preprocessor_alone_finds(mlx_git, families, tmp_path):
+    from porter.parse.corpus import read_corpus
+    from porter.upstream import obtain
+
+    sources, _ = obtain("v0.30.1", mlx_git, "git", tmp_path / "upstream", progress=lambda *_: None)
+    proof = against_text(sources, read_corpus(sources, families), families[0])
+    assert proof is not None
+    assert (proof.status, proof.cases) == (Status.PROVED, 96)
 
 
 def test_the_emitted_tables_hold_every_combination_once(root, corpus, families):

@@ -243,8 +243,8 @@ while True:
 
 
 def test_killed_at_random_moments(tmp_path: Path, tree_of: Reader) -> None:
-    target, size, seed = tmp_path / "t", 3000, random.randrange(1 << 32)  # noqa: S311
-    chance = random.Random(seed)  # noqa: S311
+    target, size, seed = tmp_path / "t", 3000, random.randrange(1 << 32)
+    chance = random.Random(seed)
     whole = [{"PIN.yaml": c, **{f"{i}/{j}.h": c * size for i in range(4) for j in range(8)}} for c in (b"A", b"B")]
     for turn in range(20):
         with subprocess.Popen(
