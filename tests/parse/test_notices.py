@@ -8,6 +8,7 @@ from porter.errors import ParseError
 from porter.model import Location, Notice, Sources
 from porter.parse.lexer import tokenize
 from porter.parse.notices import LICENCES, Licence, read_licence, read_notice
+from porter.port.notice import LICENCE_TAG
 
 KERNELS = "mlx/backend/metal/kernels"
 
@@ -42,7 +43,7 @@ def test_words_of_a_licence_are_no_copyright_line() -> None:
 
 
 def test_an_spdx_tag_counts() -> None:
-    assert notice("// SPDX-License-Identifier: Zlib\n").spdx == "Zlib"
+    assert notice(f"// {LICENCE_TAG} Zlib\n").spdx == "Zlib"
 
 
 def test_two_licences_are_both_stated() -> None:
