@@ -43,10 +43,10 @@ from porter.spec import Family
 Progress = Callable[[str, int, "int | None"], None]
 Blame = Callable[[Iterable[str]], str]
 
-CLAIM = "every kernel's code is upstream's, renamed"
-FLAT_CLAIM = "the source compiled at run time is the headers, token for token"
-FLAT_WITNESS = "the emitted headers, preprocessed"
-WITNESS = "unoptimised IR of upstream's pinned bytes"
+CLAIM = "every kernel's body is upstream's, renamed"
+FLAT_CLAIM = "the run-time source is the headers"
+FLAT_WITNESS = "the emitted headers"
+WITNESS = "unoptimised IR of both"
 
 # Workers at once, and so at most 0.8 GB.
 _WORKERS = 2

@@ -26,8 +26,8 @@ from porter.prove.functions import Shapes, shapes
 from porter.prove.sides import Side, emitted_instantiations, port_side, tokens, upstream_side
 from porter.spec import Family, spell
 
-CLAIM = "names, arguments, slots, address spaces, limits and pragmas are upstream's"
-COMPILED_CLAIM = "every kernel's arguments and thread limit are those of Apple's compiled kernel"
+CLAIM = "every kernel's interface is upstream's"
+COMPILED_CLAIM = "every kernel's interface is Apple's"
 _SHOWN = 4
 # The patch of porter/metal/patches.py that blanks whole definitions.
 TWINS = "address space twin"
@@ -63,9 +63,7 @@ def prove_interface(sources: Sources, corpus: Corpus, family: Family, overlay_ro
         f"overload groups that the shim hides: {len(hidden[1])}",
         *gate_notes,
     )
-    return _proof(
-        family, CLAIM, "syntax trees of upstream's pinned bytes and of the emitted files", counted, problems, notes
-    )
+    return _proof(family, CLAIM, "both syntax trees", counted, problems, notes)
 
 
 def _proof(family: Family, claim: str, witness: str, cases: int, problems: list[str], notes: tuple[str, ...]) -> Proof:
@@ -266,7 +264,7 @@ def prove_compiled_interface(
             problems += list(compiled_problems(compiled, port, values, gated))
     if cases == 0:
         raise ProofError("the compiled library holds no kernel of the family", where=str(library))
-    return _proof(family, COMPILED_CLAIM, "!air.kernel of Apple's compiled library", cases, problems, ())
+    return _proof(family, COMPILED_CLAIM, "Apple's compiled library", cases, problems, ())
 
 
 def compiled_problems(

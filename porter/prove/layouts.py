@@ -23,7 +23,7 @@ from porter.prove.host import compiler_name, output_of
 from porter.prove.sides import Side, port_side, upstream_side
 from porter.spec import Family
 
-CLAIM = "every field of every params struct lies where the kernel reads it"
+CLAIM = "params structs lie as the kernel reads them"
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ def prove_layouts(
     kernel = clang_layouts(port_side(overlay_root, target, family), ported)
     host = host_layouts(overlay_root / "pytorch" / target.source_root, ported, kernel)
     return (
-        compare(family, f"emitted header, {compiler_name()}", kernel, host),
-        compare(family, "upstream's pinned header, clang over the shim", kernel, upstream),
+        compare(family, "the host's compiler", kernel, host, notes=(f"host compiler: {compiler_name()}",)),
+        compare(family, "upstream's header", kernel, upstream),
     )
 
 
@@ -81,7 +81,7 @@ def against_library(corpus: Corpus, family: Family, overlay_root: Path, target: 
     compiled = [f for f in air.functions(library) if f.name in names]
     if not compiled:
         raise ProofError("the compiled library holds no kernel of the family", where=str(library))
-    witness = f"air.struct_type_info of {len(compiled)} kernels compiled by Apple"
+    witness = "Apple's compiled library"
     proof = None
     for function in compiled:
         proof = compare(family, witness, kernel, library_layouts(air.bitcode(library, function)), function.name)
@@ -89,7 +89,8 @@ def against_library(corpus: Corpus, family: Family, overlay_root: Path, target: 
             return proof
     if proof is None:
         raise ProofError("nothing was compared")
-    return Proof(Ring.LAYOUTS, family.name, CLAIM, witness, Status.PROVED, proof.cases * len(compiled))
+    notes = (f"air.struct_type_info of {len(compiled)} kernels compiled by Apple",)
+    return Proof(Ring.LAYOUTS, family.name, CLAIM, witness, Status.PROVED, proof.cases * len(compiled), "", notes)
 
 
 def _structs(corpus: Corpus, family: Family) -> list[ParamsStruct]:
@@ -168,7 +169,9 @@ def library_layouts(code: bytes) -> dict[str, Layout]:
     }
 
 
-def compare(family: Family, witness: str, mine: Layouts, theirs: Layouts, place: str = "") -> Proof:
+def compare(
+    family: Family, witness: str, mine: Layouts, theirs: Layouts, place: str = "", notes: tuple[str, ...] = ()
+) -> Proof:
     """Every struct of `mine` must be in `theirs`, with the same size and the same fields in the same order."""
     cases, problems = 0, []
     for struct, layout in mine.items():
@@ -177,7 +180,8 @@ def compare(family: Family, witness: str, mine: Layouts, theirs: Layouts, place:
         problems += [f"{struct} is missing"] if other is None else list(_problems(struct, layout, other))
     why = "; ".join(problems[:3]) + (f" and {len(problems) - 3} more" if len(problems) > 3 else "")
     status = Status.DIFFERS if problems else Status.PROVED
-    return Proof(Ring.LAYOUTS, family.name, CLAIM, witness, status, cases, f"{place}: {why}" if why and place else why)
+    why = f"{place}: {why}" if why and place else why
+    return Proof(Ring.LAYOUTS, family.name, CLAIM, witness, status, cases, why, notes)
 
 
 def _problems(struct: str, mine: Layout, theirs: Layout) -> Iterable[str]:

@@ -20,8 +20,8 @@ from porter.prove.host import output_of
 from porter.prove.sides import emitted_instantiations
 from porter.spec import Family
 
-TABLE_CLAIM = "the table names every kernel of upstream, and no other"
-EMITTED_CLAIM = "every kernel and combination is emitted once, and no other"
+TABLE_CLAIM = "the table names every kernel, and no other"
+EMITTED_CLAIM = "every kernel is emitted once, and no other"
 _SHOWN = 3
 
 
@@ -38,9 +38,7 @@ def against_library(sources: Sources, corpus: Corpus, family: Family, library: P
         notes.append(
             f"the table is that of specs/{family.path}: {family.table} did not come with this source of upstream"
         )
-    return _compare(
-        family, TABLE_CLAIM, "names in Apple's compiled library", _table(corpus, family), compiled, tuple(notes)
-    )
+    return _compare(family, TABLE_CLAIM, "Apple's compiled library", _table(corpus, family), compiled, tuple(notes))
 
 
 def against_text(sources: Sources, corpus: Corpus, family: Family) -> Proof | None:
@@ -50,7 +48,7 @@ def against_text(sources: Sources, corpus: Corpus, family: Family) -> Proof | No
     if family.table not in sources.files:
         return None
     expanded = text_only_names(sources, family.table)
-    witness = "text-only expansion of upstream's .metal file"
+    witness = "text-only expansion"
     return _compare(family, TABLE_CLAIM, witness, _table(corpus, family), sorted(expanded), ())
 
 

@@ -76,7 +76,7 @@ def prove_operators(
     finally:
         steel._set_device_class("")
         metal_torch.poison_bindings(False)
-    claim = "the operators compute their products through the shipped glue"
+    claim = "the operators compute their products"
     return tuple(conclude(family, claim, witness, findings) for witness, findings in found.items())
 
 

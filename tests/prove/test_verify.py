@@ -9,6 +9,7 @@ import pytest
 from porter.errors import ToolchainError
 from porter.model import Proof, Ring, Status
 from porter.prove import Claim, examine, verify
+from porter.prove.code import CLAIM
 
 from .conftest import Minimal
 
@@ -57,6 +58,6 @@ def test_one_claim_that_cannot_be_run_leaves_the_others(minimal: Minimal, monkey
 def test_the_real_port_is_proved(root, sources, corpus, families):
     proofs = verify(sources, corpus, families, root / "generated", rings=[Ring.NAMES, Ring.LAYOUTS, Ring.CODE])
     assert [proof for proof in proofs if proof.status is not Status.PROVED] == []
-    bodies = next(proof for proof in proofs if proof.claim == "every kernel's code is upstream's, renamed")
+    bodies = next(proof for proof in proofs if proof.claim == CLAIM)
     assert isinstance(bodies, Proof)
     assert bodies.cases == 96 * 48
