@@ -90,6 +90,11 @@ def _kernel_keyword(text: str, shadow: str) -> Edits:
         yield found.start(), found.end(), "MSLKER"
 
 
+def _spaces_before_noexcept(text: str, shadow: str) -> Edits:
+    for found in re.finditer(r"\b(thread|device|threadgroup)((?:\s|\\\n)+)noexcept\b", shadow):
+        yield found.start(), found.end(), f"noexcept{found.group(2)}{found.group(1)}"
+
+
 def _function_constants(text: str, shadow: str) -> Edits:
     # The first word is `constant`, or a macro that a library writes for it.
     words = r"(?:\s+(?:const|static|[\w:]+(?:<[^;<>]*>)?))+?"
@@ -275,6 +280,13 @@ PATCHES: tuple[Patch, ...] = (
         edits=_threadgroup_variables,
         example_before="void f() { threadgroup float tile[64]; }",
         example_after="void f() { MSL_TGVAR__ float tile[64]; }",
+    ),
+    Patch(
+        name="address space before noexcept",
+        reason="a member function's address space is an attribute here, and C++ takes attributes after noexcept",
+        edits=_spaces_before_noexcept,
+        example_before="struct S { operator int() const thread noexcept { return 1; } };",
+        example_after="struct S { operator int() const noexcept thread { return 1; } };",
     ),
     Patch(
         name="address space twin",
