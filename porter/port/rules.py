@@ -60,6 +60,20 @@ def _self_contained(c: Context) -> Iterator[Edit]:
         yield edit("self-contained", at, at, "".join(lines) + "\n")
 
 
+def _warnings(c: Context) -> Iterator[Edit]:
+    if any(t.text == "if" and after.text == "constexpr" for t, after in zip(c.code, c.code[1:], strict=False)):
+        first = next((d for d in c.directives if d.name == "pragma"), None)
+        at = first.end if first else c.after_leading_comments()
+        ignored = '#pragma clang diagnostic push\n#pragma clang diagnostic ignored "-Wc++17-extensions"\n'
+        yield edit("c++17-warnings", at, at, f"\n{ignored}")
+        yield edit("c++17-warnings", len(c.text), len(c.text), "#pragma clang diagnostic pop\n")
+
+
+def _final_newline(c: Context) -> Iterator[Edit]:
+    if not c.text.endswith("\n"):
+        yield edit("final-newline", len(c.text), len(c.text), "\n")
+
+
 def _includes(c: Context) -> Iterator[Edit]:
     for d in c.directives:
         if d.name != "include" or not d.tokens or not d.tokens[0].text.startswith(chr(34)):
@@ -253,6 +267,24 @@ RULES: tuple[Rule, ...] = (
             '#include <metal_stdlib>\n#include "mlx/backend/metal/kernels/utils.h"\n'
             '#include "mlx/backend/metal/kernels/steel/defines.h"\nint x;\n',
             "#include <metal_stdlib>\n#include <ATen/native/mps/kernels/MlxUtils.h>\nint x;\n",
+        ),
+    ),
+    Rule(
+        "final-newline",
+        "A file ends with a newline, or the next one in the flattened source begins on its last line.",
+        _final_newline,
+        Example("#pragma once\nint x;", "#pragma once\nint x;\n"),
+    ),
+    Rule(
+        "c++17-warnings",
+        "Metal before version 4 is C++14; what upstream takes from C++17 is an extension there, and PyTorch may build "
+        "with warnings as errors.",
+        _warnings,
+        Example(
+            "#pragma once\nvoid f() {\n  if constexpr (true) {\n  }\n}\n",
+            "#pragma once\n\n#pragma clang diagnostic push\n"
+            '#pragma clang diagnostic ignored "-Wc++17-extensions"\n'
+            "void f() {\n  if constexpr (true) {\n  }\n}\n#pragma clang diagnostic pop\n",
         ),
     ),
     Rule(

@@ -72,7 +72,10 @@ def shapes(side: Side, paths: Iterable[str], rename: Callable[[str], str]) -> Sh
         outside.append(text[position:start])
         position = max(position, end)
     rest = "".join([*outside, text[position:]])
-    pragmas = tuple(" ".join(pragma.split()) for pragma in _PRAGMA.findall(text))
+    # `clang diagnostic` decides which warnings are printed, never what code is made.
+    pragmas = tuple(
+        p for p in (" ".join(found.split()) for found in _PRAGMA.findall(text)) if not p.startswith("clang diagnostic")
+    )
     # A function constant's own declaration is gone from the port, by decision.
     return Shapes(found, spaces_of(_FUNCTION_CONSTANT.sub(";", rest)), pragmas)
 

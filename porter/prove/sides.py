@@ -142,7 +142,7 @@ def parse_instantiations(text: str, where: str) -> tuple[Instantiation, ...]:
     """The explicit instantiations of a .metal text whose macros are its own. Raises ProofError for anything else."""
     from porter.model import Location
 
-    expanded = preprocess(without_foreign_includes(text, {}))
+    expanded = preprocess(f"#define STEEL_PORT_PRECOMPILE\n{without_foreign_includes(text, {})}")
     found, position = [], 0
     while expanded[position:].strip(" \n\t;"):
         head = _HEAD.match(expanded, position)

@@ -153,3 +153,58 @@ def test_sixteen_threads_get_what_one_gets(steel: Any) -> None:
 def test_float64_does_not_reach_the_device(steel: Any) -> None:
     with pytest.raises(TypeError, match="MPS framework doesn't support float64"):
         torch.ones(2, 2, dtype=torch.float64).to("mps")
+
+
+@pytest.mark.parametrize(("m", "n"), [(65, 4096), (33, 20001), (1, 5000), (63, 4096), (129, 1)])
+@pytest.mark.parametrize("slack", [0, 5])
+def test_what_is_added_is_not_read_past_its_end(steel: Any, m: int, n: int, slack: int) -> None:
+    """Upstream reads whole tiles of rows; behind each buffer of this device lies a page that nobody may read."""
+    c = torch.randint(-4, 4, (m, n + slack)).float()
+    a, b = torch.randint(-4, 4, (m, 3)).float(), torch.randint(-4, 4, (3, n)).float()
+    ours = steel.addmm(c.to("mps")[:, slack:], a.to("mps"), b.to("mps"))
+    assert torch.equal(ours.cpu(), torch.addmm(c[:, slack:], a, b))
+    stacked = torch.stack([c[:, slack:]] * 2)
+    ours = steel.baddbmm(stacked.to("mps"), a.to("mps").expand(2, -1, -1), b.to("mps").expand(2, -1, -1))
+    assert torch.equal(ours.cpu(), torch.baddbmm(stacked, a.expand(2, -1, -1), b.expand(2, -1, -1)))
+
+
+def test_the_stride_of_one_element_means_nothing(steel: Any) -> None:
+    a, b, c = torch.ones(5, 3), torch.ones(3, 1), torch.arange(5.0)
+    odd = torch.as_strided(c.to("mps"), (5, 1), (1, 2**40))
+    assert torch.equal(steel.addmm(odd, a.to("mps"), b.to("mps")).cpu(), torch.addmm(c[:, None], a, b))
+    wide = torch.as_strided(a.to("mps"), (1, 3), (2**40, 1))
+    assert torch.equal(steel.mm(wide, b.to("mps")).cpu(), a[:1] @ b)
+
+
+@pytest.mark.parametrize("name", ["mm", "linear"])
+def test_a_missing_derivative_is_an_error(steel: Any, name: str) -> None:
+    a, b = mps(4, 4).requires_grad_(), mps(4, 4)
+    result = getattr(steel, name)(a, b)
+    with pytest.raises(RuntimeError, match=f"derivative for steel::{name} is not implemented"):
+        result.sum().backward()
+
+
+@pytest.mark.parametrize(
+    ("device", "tile"),
+    [
+        # MLX's tiles for a small float32 product, transposed on the right, by the class of the GPU.
+        ("Apple M1", "bm64_bn32_bk32_wm2_wn2"),
+        ("Apple M4", "bm64_bn32_bk32_wm2_wn2"),
+        ("Apple A18 Pro", "bm64_bn32_bk32_wm2_wn2"),
+        ("Apple M3 Pro", "bm64_bn64_bk16_wm2_wn2"),
+        ("Apple M1 Max", "bm64_bn64_bk16_wm2_wn2"),
+        ("Apple M2 Ultra", "bm32_bn64_bk16_wm1_wn2"),
+    ],
+)
+def test_the_tile_is_that_of_the_device(steel: Any, device: str, tile: str) -> None:
+    import porter.metal.torch as metal_torch
+
+    metal_torch.set_device(name=device)
+    steel._set_device_class("")
+    try:
+        with metal_torch.record_dispatches() as dispatches:
+            steel.mm(mps(9, 8), mps(7, 8).t())
+        assert [tile in dispatch.kernel for dispatch in dispatches] == [True]
+    finally:
+        metal_torch.set_device()
+        steel._set_device_class("")

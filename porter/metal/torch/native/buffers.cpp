@@ -16,10 +16,15 @@ namespace {
 // NaN as float, half and bfloat, -1 as an integer: a kernel that counts on fresh memory being zero is found out.
 constexpr int kFreshByte = 0xFF;
 
-std::size_t round_to_pages(std::size_t size) {
+// Metal rounds a buffer's length up to 16 bytes and no more, so that is how far a kernel may look past the last byte.
+constexpr std::size_t kAlignment = 16;
+
+std::size_t page_size() {
   static const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-  return (size + page - 1) / page * page;
+  return page;
 }
+
+std::size_t round_up(std::size_t size, std::size_t to) { return (size + to - 1) / to * to; }
 
 class Registry {
  public:
@@ -89,19 +94,22 @@ class MetalAllocator final : public c10::Allocator {
 
 }  // namespace
 
-Buffer::Buffer(std::size_t size) : size_(size), half_(round_to_pages(size)) {
-  TORCH_CHECK(half_ >= size && half_ <= SIZE_MAX / 2, "Invalid buffer size: ", size, " bytes");
-  void* both = mmap(nullptr, 2 * half_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+// A handle that nobody can read, then the memory, which ends where a page begins that nobody can read either: a kernel
+// that reads past its buffer, which a Mac may let pass, does not go unnoticed here.
+Buffer::Buffer(std::size_t size) : size_(size), half_(round_up(size, page_size())), mapped_(2 * half_ + page_size()) {
+  TORCH_CHECK(half_ >= size && half_ <= SIZE_MAX / 4, "Invalid buffer size: ", size, " bytes");
+  void* both = mmap(nullptr, mapped_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   TORCH_CHECK_WITH(OutOfMemoryError, both != MAP_FAILED, "MPS backend out of memory: tried to allocate ", size, " bytes");
   handle_ = static_cast<char*>(both);
-  if (mprotect(memory(), half_, PROT_READ | PROT_WRITE) != 0) {
-    munmap(handle_, 2 * half_);
+  memory_ = handle_ + 2 * half_ - round_up(size, kAlignment);
+  if (mprotect(handle_ + half_, half_, PROT_READ | PROT_WRITE) != 0) {
+    munmap(handle_, mapped_);
     TORCH_CHECK_WITH(OutOfMemoryError, false, "MPS backend out of memory: tried to allocate ", size, " bytes");
   }
-  std::memset(memory(), kFreshByte, half_);
+  std::memset(handle_ + half_, kFreshByte, half_);
 }
 
-Buffer::~Buffer() { munmap(handle_, 2 * half_); }
+Buffer::~Buffer() { munmap(handle_, mapped_); }
 
 std::shared_ptr<Buffer> buffer_of(const at::TensorBase& tensor) {
   const void* handle = tensor.storage().data();

@@ -22,13 +22,15 @@ class Buffer {
   Buffer& operator=(const Buffer&) = delete;
 
   char* handle() const { return handle_; }
-  char* memory() const { return handle_ + half_; }
+  char* memory() const { return memory_; }
   std::size_t size() const { return size_; }
 
  private:
   std::size_t size_;
   std::size_t half_;
+  std::size_t mapped_;
   char* handle_;
+  char* memory_;
 };
 
 // The buffer behind the data pointer of an mps storage; null for an empty storage. Raises where the pointer is not ours.
