@@ -64,7 +64,7 @@ class Case:
         }[ring]()
 
     def _names(self) -> Iterator[Claim]:
-        from porter.prove import names
+        from porter.prove import names, selection
 
         family, overlay = self.family, (self.corpus, self.family, self.overlay_root, self.target)
         table = names.TABLE_CLAIM
@@ -77,6 +77,8 @@ class Case:
         emitted = names.EMITTED_CLAIM
         yield Claim(Ring.NAMES, emitted, "emitted .metal file", partial(names.emitted_metal, *overlay))
         yield Claim(Ring.NAMES, emitted, "emitted host table", partial(names.emitted_host_table, *overlay))
+        chosen = partial(selection.prove_selection, self.sources, family, self.overlay_root, self.target)
+        yield Claim(Ring.NAMES, selection.CLAIM, "MLX's host code", chosen)
 
     def _layouts(self) -> Iterator[Claim]:
         from porter.prove import layouts

@@ -9,12 +9,14 @@ Then the tables that were emitted against that table and every combination of th
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from porter.errors import ProofError
 from porter.metal import air
-from porter.model import Corpus, Proof, Ring, Sources, Status
+from porter.model import Corpus, Instantiation, Proof, Ring, Sources, Status
 from porter.port.target import Target, camel_case
 from porter.prove.host import output_of
 from porter.prove.sides import emitted_instantiations
@@ -61,20 +63,39 @@ def emitted_metal(corpus: Corpus, family: Family, overlay_root: Path, target: Ta
 
 
 def emitted_host_table(corpus: Corpus, family: Family, overlay_root: Path, target: Target) -> Proof:
-    """The host's constexpr table, as the host's compiler reads it, against the table."""
-    emitted = [row[0] for row in host_table(family, overlay_root, target)]
-    return _compare(family, EMITTED_CLAIM, "emitted host table", emitted, _table(corpus, family), ())
+    """The host's constexpr table, as the host's compiler reads it, against the table: every column of every row."""
+    emitted = [" ".join(row) for row in host_table(family, overlay_root, target)]
+    expected = [" ".join(_host_row(row, target)) for row in corpus.instantiations if row.template == family.template]
+    return _compare(family, EMITTED_CLAIM, "emitted host table", emitted, expected, ())
+
+
+_HOST_NAME = re.compile(r"\w+?_([nt])([nt])_([a-z]+\d+)_[a-z]+\d+_bm(\d+)_bn(\d+)_bk(\d+)_wm(\d+)_wn(\d+)")
+
+
+def _host_row(row: Instantiation, target: Target) -> list[str]:
+    """What the host must know of a kernel, read off upstream's host name and template arguments."""
+    found = _HOST_NAME.fullmatch(row.host_name)
+    if found is None:
+        raise ProofError(f"{row.host_name} does not say what the host table holds", where=str(row.origin))
+    a, b, dtype, *tile = found.groups()
+    names = {**target.aliases, **target.renames}
+    arguments = ", ".join(names.get(argument, argument) for argument in row.arguments)
+    return [row.host_name, arguments, dtype, str(int(a == "t")), str(int(b == "t")), *tile]
 
 
 def host_table(family: Family, overlay_root: Path, target: Target) -> list[list[str]]:
-    """Rows of (host name, template arguments) of the emitted host table."""
+    """Rows of the emitted host table: host name, template arguments, dtype, both transposes, bm, bn, bk, wm, wn."""
     header = f"{target.operations}/{camel_case(family.kernel).removesuffix('.h')}Table.h"
     # The namespace as the template of the table has it: at::native::mps::steel::gemm_fused.
     namespace = f"{'::'.join(target.namespaces['mlx'])}::steel::{family.name.removeprefix('steel_')}"
+    dtypes = {str(row["dtype"]) for row in family.rows()}
+    named = "".join(f'    if (row.dtype == ours::DType::{dtype}) dtype = "{dtype}";\n' for dtype in sorted(dtypes))
+    columns = ("transpose_a", "transpose_b", "tile.bm", "tile.bn", "tile.bk", "tile.wm", "tile.wn")
+    printed = "".join(f' << "\\t" << row.{column}' for column in columns)
     program = (
-        f"#include <{header}>\n#include <iostream>\nint main() {{\n"
-        f"  for (const auto& row : {namespace}::kInstantiations)\n"
-        '    std::cout << row.host_name << "\\t" << row.arguments << "\\n";\n}\n'
+        f"#include <{header}>\n#include <iostream>\nnamespace ours = {namespace};\nint main() {{\n"
+        f'  for (const auto& row : ours::kInstantiations) {{\n    const char* dtype = "?";\n{named}'
+        f'    std::cout << row.host_name << "\\t" << row.arguments << "\\t" << dtype{printed} << "\\n";\n  }}\n}}\n'
     )
     return output_of(program, overlay_root / "pytorch" / target.source_root)
 

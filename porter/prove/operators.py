@@ -95,7 +95,7 @@ def _other_operators() -> Iterator[Call]:
     """The operators with an epilogue or a batch, plain and with the strides that users bring."""
     seed = itertools.count(9000)
     for dtype in DTYPES:
-        for alpha, beta in ((1.0, 1.0), (0.5, -2.0), (3.0, 0.0)):
+        for alpha, beta in ((1.0, 1.0), (0.5, -2.0), (1.0, -2.0), (0.25, 1.0), (3.0, 0.0)):
             case = make_case(next(seed), dtype, (33, 65, 17), alpha=alpha, beta=beta, with_c=True)
             yield Call("addmm", "s", "nn", case)
             batched = make_case(next(seed), dtype, (33, 20, 17), ((3,), (3,)), alpha, beta, with_c=True)
@@ -107,8 +107,14 @@ def _other_operators() -> Iterator[Call]:
         for batch in ((), (3,), (2, 3)):
             yield Call("linear", "s", "nt", make_case(next(seed), dtype, (5, 24, 40), (batch, ()), beta=1.0, bias=True))
             yield Call("linear", "s", "nt", make_case(next(seed), dtype, (5, 24, 40), (batch, ())))
-        # Rows of a larger tensor: the batch does not merge, so the kernel walks two batch dimensions.
-        yield Call("linear", "s", "padded", make_case(next(seed), dtype, (5, 24, 40), ((2, 3), ())))
+        # The added matrix through both its strides, and two batch dimensions that do not merge into one.
+        for operator, sizes in (("addmm", ((), ())), ("baddbmm", ((3,), (3,)))):
+            case = make_case(next(seed), dtype, (33, 20, 17), sizes, -0.5, 2.0, with_c=True)
+            yield Call(operator, "s", "strided", case)
+        yield Call(
+            "linear", "s", "crossed", make_case(next(seed), dtype, (5, 24, 40), ((2, 3), ()), beta=1.0, bias=True)
+        )
+        yield Call("linear", "s", "crossed", make_case(next(seed), dtype, (5, 24, 40), ((2, 3), ())))
 
 
 def to_torch(values: Any, dtype: str) -> Any:
@@ -139,10 +145,11 @@ def run_call(steel: Any, call: Call) -> Any:
     a = _place(to_torch(case.a, case.dtype), call.layout in ("tn", "tt"), call.layout)
     b = _place(
         to_torch(case.b, case.dtype),
-        call.layout in ("nt", "tt", "padded"),
-        "nn" if call.layout == "padded" else call.layout,
+        call.layout in ("nt", "tt", "crossed"),
+        "nn" if call.layout == "crossed" else call.layout,
     )
-    c = None if case.c is None else to_torch(case.c, case.dtype).to("mps")
+    added = call.layout if call.layout == "strided" else "nn"
+    c = None if case.c is None else _place(to_torch(case.c, case.dtype), False, added)
     if call.operator == "mm":
         result = steel.mm(a, b)
     elif call.operator == "bmm":
@@ -157,7 +164,7 @@ def run_call(steel: Any, call: Call) -> Any:
 
 
 def _place(tensor: Any, transposed: bool, layout: str) -> Any:
-    """`tensor` on the device: row major, column major, with gaps in both strides, or with gaps between rows."""
+    """`tensor` on the device: row major, column major, with gaps in both strides, or its batch dimensions crossed."""
     import torch
 
     moved = tensor.to("mps")
@@ -168,9 +175,6 @@ def _place(tensor: Any, transposed: bool, layout: str) -> Any:
         view = wide[..., ::2, ::3]
         view.copy_(moved)
         return view
-    if layout == "padded":
-        wide = torch.zeros(*tensor.shape[:-2], tensor.shape[-2] + 1, tensor.shape[-1], dtype=tensor.dtype, device="mps")
-        view = wide[..., :-1, :]
-        view.copy_(moved)
-        return view
+    if layout == "crossed":
+        return moved.transpose(0, 1).contiguous().transpose(0, 1)
     return moved.transpose(-1, -2).contiguous().transpose(-1, -2) if transposed else moved
