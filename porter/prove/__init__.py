@@ -78,7 +78,7 @@ class Case:
         yield Claim(Ring.NAMES, emitted, "emitted .metal file", partial(names.emitted_metal, *overlay))
         yield Claim(Ring.NAMES, emitted, "emitted host table", partial(names.emitted_host_table, *overlay))
         chosen = partial(selection.prove_selection, self.sources, family, self.overlay_root, self.target)
-        yield Claim(Ring.NAMES, selection.CLAIM, "MLX's host code", chosen)
+        yield Claim(Ring.NAMES, selection.YAML_CLAIM, "MLX's host code or specs/", chosen)
 
     def _layouts(self) -> Iterator[Claim]:
         from porter.prove import layouts

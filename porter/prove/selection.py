@@ -22,6 +22,8 @@ from porter.prove.host import output_of
 from porter.spec import Family
 
 CLAIM = "the tile selection is MLX's"
+YAML_CLAIM = "the tile selection is the family's"
+"""What is shown without upstream's host code."""
 
 # Letters of every class of GPU and of none; sizes on both sides of what upstream compares with (2^20 results, twice the
 # larger side). Columns of a question: letter, dtype, transposes, batch, M, N, K.
@@ -42,6 +44,7 @@ _GRID = tuple(
 def prove_selection(sources: Sources, family: Family, overlay_root: Path, target: Target) -> Proof:
     """Ask the emitted `select_tile` every question of the grid. Raises ToolchainError where there is no compiler."""
     expected, witness = _witness(sources, family)
+    claim = CLAIM if family.host in sources.files else YAML_CLAIM
     wrong = []
     for question, row in zip(_GRID, _answers(family, overlay_root, target), strict=True):
         tile = tuple(map(int, row))
@@ -50,14 +53,14 @@ def prove_selection(sources: Sources, family: Family, overlay_root: Path, target
             wrong.append(f"class {letter}, {dtype}, transposes {a:d}{b:d}, batch {batch}, {m}x{n}x{k}: {tile}")
     if wrong:
         why = f"another tile for {len(wrong):,} of {len(_GRID):,} questions; first: {wrong[0]}"
-        return Proof(Ring.NAMES, family.name, CLAIM, witness, Status.DIFFERS, len(_GRID), why)
-    return Proof(Ring.NAMES, family.name, CLAIM, witness, Status.PROVED, len(_GRID))
+        return Proof(Ring.NAMES, family.name, claim, witness, Status.DIFFERS, len(_GRID), why)
+    return Proof(Ring.NAMES, family.name, claim, witness, Status.PROVED, len(_GRID))
 
 
 def _witness(sources: Sources, family: Family) -> tuple[Callable[[str, Mapping[str, bool]], Tile], str]:
     """Who answers: upstream's text, whose conditions are called by their text, or the YAML."""
     if family.host not in sources.files:
-        return lambda letter, truth: select(family.tiles, letter, truth)[0], "the family's YAML"
+        return lambda letter, truth: select(family.tiles, letter, truth)[0], "specs/ (the YAML)"
     upstream = read_tiles(sources, family)
     spelled = {predicate.name: fold(predicate.upstream) for predicate in family.tiles.predicates}
     return (
