@@ -13,6 +13,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -177,11 +178,31 @@ def prove(
             target=request.target,
             jobs=JOBS,
             progress=progress,
+            recall=not fresh,
         )
+        if Ring.NAMES in missing:
+            proofs = (_reproduced(request, sources), *proofs)
         for ring in missing:
             found[ring] = tuple(proof for proof in proofs if proof.ring is ring)
             _remember(key, ring, found[ring] or ())
     return tuple(proof for ring in wanted for proof in found[ring] or ())
+
+
+def _reproduced(request: Request, sources: Sources) -> Proof:
+    """Every file of generated/ against what the rules and templates make of the pinned bytes now.
+
+    The rings below compare what a kernel can reach; this one holds the rest (functions no kernel calls, the host's
+    code, the table's directives) to our own rules, so that no edit by hand passes with a lock that agrees.
+    """
+    corpus, overlay = make_overlay(request, sources)
+    expected = _locked(overlay, sources, corpus)
+    root = request.root / OVERLAY_TREE
+    wrong = [path for path, data in expected.items() if path != LOCK and (root / path).read_bytes() != data]
+    family, claim = " ".join(f.name for f in request.loaded_families), "generated/ is what the rules make of the pin"
+    if wrong:
+        why = f"{len(wrong)} files differ: {', '.join(wrong[:3])}"
+        return Proof(Ring.NAMES, family, claim, "a second port", Status.DIFFERS, len(expected) - 1, why)
+    return Proof(Ring.NAMES, family, claim, "a second port", Status.PROVED, len(expected) - 1)
 
 
 def _proof_key(request: Request, sources: Sources) -> str:
@@ -199,7 +220,9 @@ def _proof_key(request: Request, sources: Sources) -> str:
             where=str(overlay_root),
             next_step="run `steel-port sync`",
         )
-    return sha256(f"{_inputs(request, sources)} {found.to_json()} {_tools(PROVING)} {_machine()}".encode())
+    return sha256(
+        f"{_inputs(request, sources)} {found.to_json()} {_tools(PROVING)} {_host_compiler()} {_machine()}".encode()
+    )
 
 
 def _corpus(request: Request, sources: Sources) -> Corpus:
@@ -244,6 +267,17 @@ def _tools(names: Iterable[str]) -> str:
             return "missing"
 
     return " ".join(f"{name}={version(name)}" for name in names)
+
+
+def _host_compiler() -> str:
+    """The system's C++ compiler as a file: layouts, tables and glue are what it makes of them."""
+    found = next(
+        filter(None, (shutil.which(name) for name in (os.environ.get("CXX") or "c++", "c++", "g++", "clang++"))), None
+    )
+    if found is None:
+        return "no compiler"
+    real = Path(found).resolve()
+    return f"{real.name} {real.stat().st_size} {real.stat().st_mtime_ns}"
 
 
 def _machine() -> str:

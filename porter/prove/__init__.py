@@ -47,6 +47,7 @@ class Case:
     target: Target
     jobs: int
     progress: Progress
+    recall: bool = True
 
     @cached_property
     def library(self) -> Path:
@@ -74,6 +75,8 @@ class Case:
         yield Claim(
             Ring.NAMES, table, "upstream's .metal file", partial(names.against_text, self.sources, self.corpus, family)
         )
+        said = partial(names.arguments_say_what_names_say, self.corpus, family)
+        yield Claim(Ring.NAMES, names.ARGUMENTS_CLAIM, "Apple's names, upstream's header", said)
         emitted = names.EMITTED_CLAIM
         yield Claim(Ring.NAMES, emitted, "emitted .metal file", partial(names.emitted_metal, *overlay))
         yield Claim(Ring.NAMES, emitted, "emitted host table", partial(names.emitted_host_table, *overlay))
@@ -101,7 +104,7 @@ class Case:
             lambda: interface.prove_compiled_interface(*everything, self.library),
         )
         blamer = blame.blamer(self.sources, self.corpus, self.families, self.target)
-        bodies = partial(code.prove_bodies, *everything, self.jobs, self.progress, blamer)
+        bodies = partial(code.prove_bodies, *everything, self.jobs, self.progress, blamer, self.recall)
         yield Claim(Ring.CODE, code.CLAIM, code.WITNESS, bodies)
         flat = partial(code.prove_flattened, self.family, self.overlay_root, self.target)
         yield Claim(Ring.CODE, code.FLAT_CLAIM, code.FLAT_WITNESS, flat)
@@ -125,6 +128,7 @@ def verify(
     target: str = "pytorch-2.13",
     jobs: int = 2,
     progress: Progress = lambda *_: None,
+    recall: bool = True,
 ) -> tuple[Proof, ...]:
     """Run `rings` (all by default) for `families` on the overlay under `overlay_root` (generated/).
 
@@ -134,7 +138,7 @@ def verify(
     proofs: list[Proof] = []
     for ring in rings or Ring:
         for family in families:
-            case = Case(sources, corpus, families, family, overlay_root, loaded, jobs, progress)
+            case = Case(sources, corpus, families, family, overlay_root, loaded, jobs, progress, recall)
             for claim in case.claims(ring):
                 proofs += examine(claim, family)
     return tuple(proofs)

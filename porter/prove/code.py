@@ -25,6 +25,7 @@ from porter.model import Corpus, Instantiation, Proof, Ring, Sources, Status, sh
 from porter.port.target import Target
 from porter.prove.compile import compiler_version, emit_ir, lay_out, preprocess, toolchain_digest
 from porter.prove.difference import Comparison, Pair, Verdict, smallest
+from porter.prove.host import output_of
 from porter.prove.ir import Module
 from porter.prove.sides import (
     METAL_DEFINITIONS,
@@ -103,6 +104,7 @@ def prove_bodies(
     jobs: int,
     progress: Progress,
     blame: Blame | None = None,
+    recall: bool = True,
 ) -> Proof:
     """Compare every kernel. `blame` names the rules behind functions of upstream, given by their names in the IR.
 
@@ -114,7 +116,7 @@ def prove_bodies(
     emitted = {row.host_name: row for row in emitted_instantiations(overlay_root, target, family)}
     rows = [row for row in corpus.instantiations if row.template == family.template]
     tasks = list(make_tasks(upstream, port, family, target.header(family.kernel), rows, emitted))
-    outcomes = list(run_tasks(tasks, jobs, progress))
+    outcomes = list(run_tasks(tasks, jobs, progress, recall))
     notes = (upstream.patch_note(), port.patch_note(), f"compiler: {compiler_version()}, the same for both sides")
     return conclude(family, outcomes, notes, blame)
 
@@ -142,14 +144,14 @@ def make_tasks(
         )
 
 
-def run_tasks(tasks: list[Task], jobs: int, progress: Progress) -> Iterator[Outcome]:
-    """The outcomes, in no order; what was found before for the same inputs is taken from the cache."""
+def run_tasks(tasks: list[Task], jobs: int, progress: Progress, recall: bool = True) -> Iterator[Outcome]:
+    """The outcomes, in no order; with `recall`, what was found before for the same inputs is taken from the cache."""
     label = "code: comparing kernels"
     progress(label, 0, len(tasks))
     done = 0
     fresh = []
     for task in tasks:
-        kept = _recall(task.key)
+        kept = _recall(task.key) if recall else None
         if kept is None:
             fresh.append(task)
             continue
@@ -236,19 +238,29 @@ def _listed(symbols: Iterable[str]) -> str:
 # ---------------------------------------------------------------------------------------------------------------------
 # The flattened source
 
-_RAW_STRING = re.compile(r'R"([^ ()\\\t\v\f\n"]{0,16})\((.*?)\)\1"', re.S)
+_INCLUDE = re.compile(r"^[ \t]*#[ \t]*include[ \t]*<([^>]+)>", re.M)
+
+
+def _foreign_includes(texts: Iterable[str], files: Mapping[str, str]) -> list[str]:
+    """The headers that `texts` include and that are not among `files`: Metal's own, without which nothing compiles."""
+    return sorted({path for text in texts for path in _INCLUDE.findall(text)} - set(files))
 
 
 def prove_flattened(family: Family, overlay_root: Path, target: Target) -> Proof:
     """The string that is compiled at run time against the header that was compared with upstream, after the
     preprocessor: the same tokens mean the same kernels."""
     port = port_side(overlay_root, target, family)
-    path = overlay_root / "pytorch" / target.source_root / target.operations
-    path = path / table_path(overlay_root, target, family).name.replace(".metal", "Source.h")
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    flat = "".join(found[2] for found in _RAW_STRING.finditer(text))
-    mine = tokens(port.preprocessed([target.header(family.kernel)]))
-    theirs = tokens(preprocess(without_foreign_includes(flat, {}), definitions=METAL_DEFINITIONS))
+    root = overlay_root / "pytorch" / target.source_root
+    name = table_path(overlay_root, target, family).name.replace(".metal", "Source.h")
+    namespace = f"{'::'.join(target.namespaces['mlx'])}::steel::{family.name.removeprefix('steel_')}"
+    printer = f"int main() {{ std::fputs({namespace}::kSource, stdout); }}\n"
+    program = f"#include <{target.operations}/{name}>\n#include <cstdio>\n{printer}"
+    path = root / target.operations / name
+    flat = "\n".join("\t".join(line) for line in output_of(program, root))  # as the host's compiler has it
+    mine = _foreign_includes(port.files.values(), port.files)
+    theirs = _foreign_includes([flat], port.files)
+    mine += tokens(port.preprocessed([target.header(family.kernel)]))
+    theirs += tokens(preprocess(without_foreign_includes(flat, {}), definitions=METAL_DEFINITIONS))
     count = len(mine)
     if mine == theirs and mine:
         return Proof(Ring.CODE, family.name, FLAT_CLAIM, FLAT_WITNESS, Status.PROVED, count)

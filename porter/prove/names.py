@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from porter.errors import ProofError
 from porter.metal import air
@@ -23,24 +23,67 @@ from porter.prove.sides import emitted_instantiations
 from porter.spec import Family
 
 TABLE_CLAIM = "the table names every kernel, and no other"
+ARGUMENTS_CLAIM = "template arguments are what the names say"
 EMITTED_CLAIM = "every kernel is emitted once, and no other"
 _SHOWN = 3
 
 
 def prefix(family: Family) -> str:
-    """What every host name of the family begins with: its grammar up to the first value."""
-    return family.grammar.partition("{")[0]
+    """What every host name of the family begins with: the name of upstream's kernel file, not the YAML's grammar."""
+    return f"{PurePosixPath(family.kernel).stem}_"
+
+
+def _of_family(name: str, corpus: Corpus, family: Family) -> bool:
+    """Whether a compiled kernel belongs to the family, and not to a file whose name only begins alike (`..._nax`)."""
+    stems = {PurePosixPath(file.path).stem for file in corpus.pin.files if file.path.endswith((".h", ".metal"))}
+    longer = {f"{stem}_" for stem in stems if stem.startswith(prefix(family))}
+    return name.startswith(prefix(family)) and not name.startswith(tuple(longer))
 
 
 def against_library(sources: Sources, corpus: Corpus, family: Family, library: Path) -> Proof:
     """The table against the names in a compiled library that begin as the family's do."""
-    compiled = [f.name for f in air.functions(library) if f.name.startswith(prefix(family))]
+    compiled = [f.name for f in air.functions(library) if _of_family(f.name, corpus, family)]
     notes = [f"{len(compiled)} names in the library begin with {prefix(family)}"]
     if family.table not in sources.files:
         notes.append(
             f"the table is that of specs/{family.path}: {family.table} did not come with this source of upstream"
         )
     return _compare(family, TABLE_CLAIM, "Apple's compiled library", _table(corpus, family), compiled, tuple(notes))
+
+
+# How upstream's kernel templates call what their host names say; the dtype is the first template parameter.
+_SPOKEN = {"transpose_a": "transpose_a", "transpose_b": "transpose_b"} | {
+    n.upper(): n for n in ("bm", "bn", "bk", "wm", "wn")
+}
+_TYPES = {"float16": "half", "bfloat16": "bfloat16_t", "float32": "float", "complex64": "complex64_t"}
+
+
+def arguments_say_what_names_say(corpus: Corpus, family: Family) -> Proof:
+    """Every row's template arguments, by the parameters' names in upstream's header, against what the host name says.
+
+    The names are Apple's (the claim before this one), so a table that comes from the YAML alone cannot swap two values.
+    """
+    template = next(t for t in corpus.templates if t.name == family.template)
+    wrong = []
+    rows = [row for row in corpus.instantiations if row.template == family.template]
+    for row in rows:
+        given = dict(zip((p.name for p in template.parameters), row.arguments, strict=False))
+        dtype, *said = _said(row)
+        spoken = dict(zip(("transpose_a", "transpose_b", "bm", "bn", "bk", "wm", "wn"), said, strict=True))
+        expected = {name: spoken[key] for name, key in _SPOKEN.items()} | {template.parameters[0].name: _TYPES[dtype]}
+        wrong += [f"{row.host_name}: {n} is {given.get(n)}, not {v}" for n, v in expected.items() if given.get(n) != v]
+    status, cases = (Status.DIFFERS if wrong else Status.PROVED), len(rows) * (len(_SPOKEN) + 1)
+    why = f"{len(wrong)} arguments; first: {wrong[0]}" if wrong else ""
+    return Proof(Ring.NAMES, family.name, ARGUMENTS_CLAIM, "Apple's names, upstream's header", status, cases, why)
+
+
+def _said(row: Instantiation) -> list[str]:
+    """dtype, both transposes (as C++ spells them) and the tile, as the host name says them."""
+    found = _HOST_NAME.fullmatch(row.host_name)
+    if found is None:
+        raise ProofError(f"{row.host_name} does not say its template arguments", where=str(row.origin))
+    a, b, dtype, *tile = found.groups()
+    return [dtype, str(a == "t").lower(), str(b == "t").lower(), *tile]
 
 
 def against_text(sources: Sources, corpus: Corpus, family: Family) -> Proof | None:
@@ -74,13 +117,10 @@ _HOST_NAME = re.compile(r"\w+?_([nt])([nt])_([a-z]+\d+)_[a-z]+\d+_bm(\d+)_bn(\d+
 
 def _host_row(row: Instantiation, target: Target) -> list[str]:
     """What the host must know of a kernel, read off upstream's host name and template arguments."""
-    found = _HOST_NAME.fullmatch(row.host_name)
-    if found is None:
-        raise ProofError(f"{row.host_name} does not say what the host table holds", where=str(row.origin))
-    a, b, dtype, *tile = found.groups()
+    dtype, a, b, *tile = _said(row)
     names = {**target.aliases, **target.renames}
     arguments = ", ".join(names.get(argument, argument) for argument in row.arguments)
-    return [row.host_name, arguments, dtype, str(int(a == "t")), str(int(b == "t")), *tile]
+    return [row.host_name, arguments, dtype, str(int(a == "true")), str(int(b == "true")), *tile]
 
 
 def host_table(family: Family, overlay_root: Path, target: Target) -> list[list[str]]:

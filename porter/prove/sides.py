@@ -15,6 +15,7 @@ from pathlib import Path
 from porter.errors import DigestMismatch, ProofError
 from porter.metal.frontend import AppliedPatch, patch
 from porter.model import Instantiation, Sources, sha256
+from porter.parse.lexer import significant, tokenize
 from porter.port.target import Target, camel_case
 from porter.prove.compile import lay_out, preprocess
 from porter.spec import Family
@@ -121,7 +122,28 @@ def emitted_instantiations(overlay_root: Path, target: Target, family: Family) -
     meaning of a kernel would not be in the proof. Raises ProofError that quotes whatever else it holds.
     """
     path = table_path(overlay_root, target, family)
-    return parse_instantiations(path.read_text(encoding="utf-8"), path.name)
+    text = path.read_text(encoding="utf-8")
+    _check_frame(text, path.name, target.header(family.kernel))
+    return parse_instantiations(text, path.name)
+
+
+def _check_frame(text: str, where: str, header: str) -> None:
+    """All of the table stands under one #ifdef, includes one header, the kernel's, and defines macros of its own only.
+
+    Another macro could change what the header means, another header what the kernels are, and what stands outside of
+    the #ifdef would go into PyTorch's library unasked. Raises ProofError.
+    """
+    significant_tokens = significant(tokenize(text))
+    directives = [" ".join(line.split()) for line in re.findall(r"^[ \t]*#((?:[^\n\\]|\\\n|\\.)*)", text, re.M)]
+    own = [d for d in directives if re.match(r"define INSTANTIATE_\w+\(", d)]
+    frame = [d for d in directives if d not in own]
+    expected = ["ifdef STEEL_PORT_PRECOMPILE", f"include <{header}>", "endif // STEEL_PORT_PRECOMPILE"]
+    ends = [token.directive for token in (significant_tokens[0], significant_tokens[-1])] if significant_tokens else []
+    if frame != expected or ends != [True, True]:
+        other = next(
+            (d for d in frame if d not in expected), "its directives in another order, or code outside of them"
+        )
+        raise ProofError(f"the table may not hold #{other}", where=where, expected=f"one include, of {header}")
 
 
 def table_path(overlay_root: Path, target: Target, family: Family) -> Path:
@@ -132,9 +154,7 @@ def table_path(overlay_root: Path, target: Target, family: Family) -> Path:
     return path
 
 
-_HEAD = re.compile(
-    r"\s*template\s*\[\[\s*host_name\s*\(((?:\s*\"[^\"]*\")+)\s*\)\s*\]\]\s*(?:\[\[\s*kernel\s*\]\]\s*)?"
-)
+_HEAD = re.compile(r"\s*template\s*\[\[\s*host_name\s*\(((?:\s*\"[^\"]*\")+)\s*\)\s*\]\]\s*(?:\[\[\s*kernel\s*\]\]\s*)")
 _FUNCTION = re.compile(r"(?:decltype\s*\(\s*)([\w:]+)\s*<")
 
 
