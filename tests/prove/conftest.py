@@ -176,17 +176,19 @@ template <typename T, int W, bool flip, bool with_bias>
 }
 """,
     "SteelPair.metal": """// Two kernels, each in four combinations.
+#ifdef STEEL_PORT_PRECOMPILE
 #include <ATen/native/mps/kernels/SteelPair.h>
 
-#define ONE(host, ...) template [[host_name(host)]] [[kernel]] decltype(pair<__VA_ARGS__>) pair<__VA_ARGS__>;
-#define ALL(host, ...) \\
-  ONE(host "_fl0_wb0", __VA_ARGS__, false, false) \\
-  ONE(host "_fl0_wb1", __VA_ARGS__, false, true) \\
-  ONE(host "_fl1_wb0", __VA_ARGS__, true, false) \\
-  ONE(host "_fl1_wb1", __VA_ARGS__, true, true)
+#define INSTANTIATE_PAIR(host, ...) template [[host_name(host)]] [[kernel]] decltype(pair<__VA_ARGS__>) pair<__VA_ARGS__>;
+#define INSTANTIATE_PAIRS(host, ...) \\
+  INSTANTIATE_PAIR(host "_fl0_wb0", __VA_ARGS__, false, false) \\
+  INSTANTIATE_PAIR(host "_fl0_wb1", __VA_ARGS__, false, true) \\
+  INSTANTIATE_PAIR(host "_fl1_wb0", __VA_ARGS__, true, false) \\
+  INSTANTIATE_PAIR(host "_fl1_wb1", __VA_ARGS__, true, true)
 
-ALL("steel_pair_float32", float, 4)
-ALL("steel_pair_float16", half, 8)
+INSTANTIATE_PAIRS("steel_pair_float32", float, 4)
+INSTANTIATE_PAIRS("steel_pair_float16", half, 8)
+#endif // STEEL_PORT_PRECOMPILE
 """,
 }
 

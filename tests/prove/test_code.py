@@ -129,7 +129,7 @@ def test_upstream_that_means_something_else_inside_a_namespace_is_refused(minima
 
 
 def test_a_kernel_that_is_not_emitted_is_named(minimal, silent):
-    minimal.mutate("SteelPair.metal", 'ALL("steel_pair_float16", half, 8)\n', "")
+    minimal.mutate("SteelPair.metal", 'INSTANTIATE_PAIRS("steel_pair_float16", half, 8)\n', "")
     with pytest.raises(ProofError, match="steel_pair_float16_fl0_wb0"):
         run(minimal, silent)
 

@@ -70,9 +70,13 @@ def test_the_emitted_tables_hold_every_combination_once(root, corpus, families):
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
-        ('ALL("steel_pair_float16", half, 8)\n', "", "4 missing: steel_pair_float16_fl0_wb0, "),
+        ('INSTANTIATE_PAIRS("steel_pair_float16", half, 8)\n', "", "4 missing: steel_pair_float16_fl0_wb0, "),
         ('"_fl1_wb1"', '"_fl1_wb0"', "2 missing: steel_pair_float16_fl1_wb1, steel_pair_float32_fl1_wb1; 2 twice: "),
-        ('ALL("steel_pair_float16"', 'ALL("steel_pair_f16"', "4 extra: steel_pair_f16_fl0_wb0, "),
+        (
+            'INSTANTIATE_PAIRS("steel_pair_float16"',
+            'INSTANTIATE_PAIRS("steel_pair_f16"',
+            "4 extra: steel_pair_f16_fl0_wb0, ",
+        ),
     ],
 )
 def test_an_emitted_table_that_is_wrong(minimal: Minimal, old, new, why):
