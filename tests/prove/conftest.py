@@ -179,7 +179,8 @@ template <typename T, int W, bool flip, bool with_bias>
 #ifdef STEEL_PORT_PRECOMPILE
 #include <ATen/native/mps/kernels/SteelPair.h>
 
-#define INSTANTIATE_PAIR(host, ...) template [[host_name(host)]] [[kernel]] decltype(pair<__VA_ARGS__>) pair<__VA_ARGS__>;
+#define INSTANTIATE_PAIR(host, ...) \\
+  template [[host_name(host)]] [[kernel]] decltype(pair<__VA_ARGS__>) pair<__VA_ARGS__>;
 #define INSTANTIATE_PAIRS(host, ...) \\
   INSTANTIATE_PAIR(host "_fl0_wb0", __VA_ARGS__, false, false) \\
   INSTANTIATE_PAIR(host "_fl0_wb1", __VA_ARGS__, false, true) \\
