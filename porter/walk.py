@@ -13,7 +13,6 @@ import importlib.metadata
 import json
 import os
 import platform
-import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from porter.cache import cache_dir, write_atomically
-from porter.errors import TreeError, UpstreamError
+from porter.errors import ToolchainError, TreeError, UpstreamError
 from porter.model import Corpus, Overlay, Proof, Ring, Sources, Status, sha256, to_data
 from porter.port.target import Target, load_target
 from porter.spec import Family, load_families
@@ -271,12 +270,12 @@ def _tools(names: Iterable[str]) -> str:
 
 def _host_compiler() -> str:
     """The system's C++ compiler as a file: layouts, tables and glue are what it makes of them."""
-    found = next(
-        filter(None, (shutil.which(name) for name in (os.environ.get("CXX") or "c++", "c++", "g++", "clang++"))), None
-    )
-    if found is None:
+    from porter.metal.toolchain import system_compiler
+
+    try:
+        real = Path(system_compiler()).resolve()
+    except ToolchainError:
         return "no compiler"
-    real = Path(found).resolve()
     return f"{real.name} {real.stat().st_size} {real.stat().st_mtime_ns}"
 
 
