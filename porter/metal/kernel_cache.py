@@ -194,11 +194,14 @@ def _head(key: str, data: bytes) -> bytes:
 def _read(path: Path) -> bytes | None:
     """The bytes of a plain file that this user or root owns, or None. Raises OSError."""
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    with os.fdopen(handle, "rb") as file:
+    try:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode) or status.st_uid not in (os.geteuid(), 0):
             return None
-        return file.read()
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(handle)
 
 
 def _write(path: Path, data: bytes) -> None:
