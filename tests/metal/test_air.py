@@ -64,7 +64,7 @@ def test_every_cut_is_refused_with_its_place(path):
 @pytest.mark.parametrize(
     ("data", "what"),
     [
-        pytest.param(b"MTLA" + GOOD[4:], "byte 0: the file begins with b'MTLA'", id="magic"),
+        pytest.param(b"MTLA" + GOOD[4:], "byte 0: the library begins with b'MTLA'", id="magic"),
         pytest.param(library([entry("a", 0, 33)]), "the bitcode of a ends outside", id="too long"),
         pytest.param(library([entry("a", 2**63, 16)]), "the bitcode of a ends outside", id="far away"),
         pytest.param(library([entry("a", 0, 16)], count=2), "the function list ends inside an entry", id="count"),
@@ -132,7 +132,7 @@ def test_what_a_kernel_says_of_itself():
     )
     found = air.kernel(code)
     assert (found.name, found.thread_limit) == ("k", 96)
-    assert found.constants == (air.CompiledConstant("is_on", "bool", 7),)
+    assert found.constants == (air.CompiledConstant("is_on", "bool", 7, True, "gate"),)
     fields = (air.StructField("sizes", "int", 0, 4, 3), air.StructField("step", "long", 16, 8, 0))
     assert found.arguments == (
         air.CompiledArgument(0, "buffer", "p", "some::P", 3, "read", 2, 24, 8, "is_on", fields),
