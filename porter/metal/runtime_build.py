@@ -37,8 +37,8 @@ def runtime_library() -> Path:
     Raises ToolchainError that says what to install where there is no compiler.
     """
     compiler = toolchain.system_compiler()
-    key = toolchain.digest([compiler, *_ARGUMENTS, toolchain.digest_of_folder(RUNTIME)])
-    folder = cache_dir("runtime") / key
+    key = toolchain.digest([toolchain.compiler_identity(compiler), *_ARGUMENTS, toolchain.digest_of_folder(RUNTIME)])
+    folder = cache_dir("runtime").absolute() / key
     library = folder / _NAME
     if library.is_file():
         return library

@@ -7,21 +7,48 @@ No shell is involved, and nothing outside our cache is written.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import importlib.metadata
 import importlib.util
+import json
 import os
 import re
+import resource
 import shutil
+import signal
 import subprocess
+import tempfile
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import IO
 
-from porter.cache import cache_dir
+from porter.cache import cache_dir, write_atomically
 from porter.errors import MetalError, ToolchainError
 
 _TIMEOUT_SECONDS = 600
+# Far above what real source takes: clang needs 0.4 GB for unoptimised IR of all of MLX's kernels.
+_MAX_OUTPUT_BYTES = 1 << 30
+_MAX_MEMORY_BYTES = 16 << 30
 _MAX_REPORTED = 5
+
+# What clang and gcc read besides their arguments: folders to search, and arguments in place of ours.
+_COMPILER_VARIABLES = frozenset(
+    (
+        "CPATH",
+        "C_INCLUDE_PATH",
+        "CPLUS_INCLUDE_PATH",
+        "OBJC_INCLUDE_PATH",
+        "CCC_OVERRIDE_OPTIONS",
+        "CLANG_CONFIG_FILE_USER_DIR",
+        "CLANG_CONFIG_FILE_SYSTEM_DIR",
+        "DEPENDENCIES_OUTPUT",
+        "SUNPRO_DEPENDENCIES",
+        "GCC_EXEC_PREFIX",
+        "COMPILER_PATH",
+    )
+)
 
 
 @cache
@@ -52,6 +79,35 @@ def system_compiler() -> str:
         expected="a C++20 compiler as $CXX, c++, g++ or clang++",
         next_step="install one (Debian and Ubuntu: apt install g++)",
     )
+
+
+@cache
+def zig_identity() -> str:
+    """Which clang this is, for digests: the package's version and the binary's size."""
+    return f"ziglang {importlib.metadata.version('ziglang')} {zig().stat().st_size}"
+
+
+def compiler_identity(compiler: str) -> str:
+    """Which compiler stands at the path `compiler`, for digests: an update changes its size or its time."""
+    real = Path(compiler).resolve()
+    status = real.stat()
+    return f"{real} {status.st_size} {status.st_mtime_ns}"
+
+
+def closed(folders: Iterable[Path]) -> tuple[str, ...]:
+    """Arguments with which clang (18 and later) sees the files under `folders` and no other file of this machine.
+
+    Source text is data: `#include "/etc/passwd"`, `#embed` and `__has_include` must not reach what it does not belong
+    to, and an error message must not show it. clang's own file system overlay is what it asks for every file.
+    Raises TreeError where our cache cannot be written.
+    """
+    roots = [{"type": "directory-remap", "name": str(folder), "external-contents": str(folder)} for folder in folders]
+    overlay = {"version": 0, "case-sensitive": "true", "redirecting-with": "redirect-only", "roots": roots}
+    text = json.dumps(overlay).encode()
+    path = cache_dir("overlay").absolute() / f"{digest([text])}.yaml"
+    if not path.is_file() or path.read_bytes() != text:
+        write_atomically(path, text)
+    return ("-ivfsoverlay", str(path))
 
 
 @cache
@@ -87,28 +143,63 @@ def run_zig(arguments: Sequence[str], *, folder: Path, text: str | None = None) 
 
 
 def run(command: Sequence[str], *, folder: Path, text: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run `command` in `folder`. Raises ToolchainError where it cannot be started or does not end in ten minutes."""
-    zig_cache = str(cache_dir("zig"))
-    environment = {**os.environ, "ZIG_GLOBAL_CACHE_DIR": zig_cache, "ZIG_LOCAL_CACHE_DIR": zig_cache, "LC_ALL": "C"}
+    """Run `command` in `folder`, with bounds on its time, memory and output, so that no source can take the machine.
+
+    Raises ToolchainError where it cannot be started, and where it does not end within a bound.
+    """
+    with contextlib.ExitStack() as stack:
+        streams = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(3)]
+        streams[0].write((text or "").encode())
+        streams[0].seek(0)
+        status = _wait(command, folder, streams)
+        for stream in streams[1:]:
+            stream.seek(0)
+        output, errors = (stream.read().decode(errors="replace") for stream in streams[1:])
+    if status == -signal.SIGXFSZ or "File too large" in errors[-2000:]:
+        raise ToolchainError(
+            f"the compiler wrote more than {_MAX_OUTPUT_BYTES >> 20} MiB",
+            where=command[0],
+            expected="source whose macros do not multiply without end",
+        )
+    return subprocess.CompletedProcess(list(command), status, output, errors)
+
+
+def _wait(command: Sequence[str], folder: Path, streams: Sequence[IO[bytes]]) -> int:
+    """The exit status of `command`; its process group is gone when this returns, however it returns."""
     try:
-        return subprocess.run(
+        process = subprocess.Popen(
             list(command),
             cwd=folder,
-            input=text,
-            capture_output=True,
-            text=True,
-            env=environment,
-            timeout=_TIMEOUT_SECONDS,
-            check=False,
+            stdin=streams[0],
+            stdout=streams[1],
+            stderr=streams[2],
+            env=_environment(),
+            start_new_session=True,
         )
-    except subprocess.TimeoutExpired as error:
-        raise ToolchainError(
-            f"the compiler did not end within {_TIMEOUT_SECONDS} s", where=command[0], next_step="compile fewer kernels"
-        ) from error
     except OSError as error:
         raise ToolchainError(
             f"the compiler cannot be started: {error.strerror}", where=command[0], next_step="install it again"
         ) from error
+    try:
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (_MAX_OUTPUT_BYTES, _MAX_OUTPUT_BYTES))
+            resource.prlimit(process.pid, resource.RLIMIT_AS, (_MAX_MEMORY_BYTES, _MAX_MEMORY_BYTES))
+        return process.wait(_TIMEOUT_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise ToolchainError(
+            f"the compiler did not end within {_TIMEOUT_SECONDS} s", where=command[0], next_step="compile fewer kernels"
+        ) from error
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without what would make a compiler read, write or say something else."""
+    zig_cache = str(cache_dir("zig").absolute())
+    kept = {name: value for name, value in os.environ.items() if name not in _COMPILER_VARIABLES}
+    return {**kept, "ZIG_GLOBAL_CACHE_DIR": zig_cache, "ZIG_LOCAL_CACHE_DIR": zig_cache, "LC_ALL": "C"}
 
 
 _DIAGNOSTIC = re.compile(r"^(?P<file>[^\s:][^:\n]*):(?P<line>\d+):(?:\d+:)? (?:fatal )?error: (?P<what>.*)$", re.M)
