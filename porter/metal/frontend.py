@@ -68,11 +68,14 @@ class Mode(enum.Enum):
 
 # Literals are single precision as in Metal. Every half operation rounds to half, and a product and a sum are never
 # fused unless the source says fma: both are free in Metal, and are chosen here so that the same source gives the same
-# bits whatever the optimiser does.
+# bits whatever the optimiser does. Swizzles are properties (msl_swizzles), which only -fdeclspec knows. A float that an
+# integer cannot hold becomes the nearest one it can, and a NaN becomes zero.
 DIALECT = (
     "-std=c++20",
     "-Xclang",
     "-cl-single-precision-constant",
+    "-fdeclspec",
+    "-fno-strict-float-cast-overflow",
     "-ffp-contract=off",
     "-Xclang",
     "-ffloat16-excess-precision=none",

@@ -128,7 +128,9 @@ def _host_names(text: str, shadow: str) -> Edits:
         if tail is None:
             continue
         start, end = found.start(1), tail.end()
-        opening = "MSL_IHOST".ljust(found.end(1) - 1 - start)
+        # `template[[host_name(` is two words, and one with what replaces the brackets.
+        word = " MSL_IHOST" if shadow[start - 1].isalnum() else "MSL_IHOST"
+        opening = word.ljust(found.end(1) - 1 - start)
         yield start, end, opening + "(" + text[found.end(1) : close] + ")" + _blank(text[close + 1 : end])
 
 
