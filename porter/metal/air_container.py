@@ -13,24 +13,22 @@ first 24 bytes and of the function types is that of YuAo's MetalLibraryArchive. 
         NAME: zero-terminated.  TYPE: u8.  OFFT: three u64, the third counts from the start of the bitcode.  MDSZ: u64,
         its size.  HASH: its SHA-256.  VERS: four u16, the versions of AIR and of the language
 
-Everything is checked against the library's bounds, for a library may come from anywhere. A file is read by position and
-not mapped: a mapped file that someone truncates ends the process. Raises MetalError, with the offset in the file.
+Everything is checked against the library's bounds, for a library may come from anywhere. Raises MetalError, with the
+offset in the file.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
 import struct
-import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from porter.errors import MetalError, located
+from porter.metal.file_slice import FileSlice
 from porter.metal.names import nearest
 
 if TYPE_CHECKING:
@@ -38,6 +36,7 @@ if TYPE_CHECKING:
 
 HEADER = 88
 MAGIC = b"MTLB"
+EXPECTED = "a Metal library (MTLB) as Apple's metallib tool writes it"
 _SECTIONS = 24
 _FILE_SIZE = 16
 _SMALLEST_ENTRY = 8
@@ -92,8 +91,8 @@ class LibraryHeader:
 class LibraryFile:
     """A compiled library. Its index is read, checked and kept when it is opened; bitcode is read when it is asked for.
 
-    `source`: a path, or the bytes themselves. `offset` and `size` (bytes) say where in it the library lies, if it is a
-    part of a bigger file; without `size` it goes to the end. `name`: what errors call it, the path by itself.
+    `source`: a path, the bytes themselves, or a part of an open file. `offset` and `size` (bytes) say where in it the
+    library lies, if that is bigger; without `size` it goes to the end. `name`: what errors call it, the path by itself.
     Can be used by several threads at once. Raises MetalError.
 
         with LibraryFile("mlx.metallib") as library:
@@ -102,22 +101,18 @@ class LibraryFile:
     """
 
     def __init__(
-        self, source: Path | str | bytes, offset: int = 0, size: int | None = None, name: str | None = None
+        self,
+        source: Path | str | bytes | FileSlice,
+        offset: int = 0,
+        size: int | None = None,
+        name: str | None = None,
     ) -> None:
-        self.path = None if isinstance(source, bytes) else Path(source)
-        self.name = name or (str(self.path) if self.path else "library")
-        self._data = source if isinstance(source, bytes) else b""
-        self._handle = -1
-        self._finalizer: weakref.finalize[[int], LibraryFile] | None = None
-        held = len(self._data)
-        if self.path is not None:
-            self._handle, held = _opened(self.path)
-            self._finalizer = weakref.finalize(self, os.close, self._handle)
-        self.offset = offset
-        self.size = held - offset if size is None else size
+        if isinstance(source, FileSlice):
+            size = source.size - offset if size is None else size
+            self._slice = source.part(offset, size, name or source.name, EXPECTED)
+        else:
+            self._slice = FileSlice(source, offset, size, name=name, expected=EXPECTED)
         try:
-            if offset < 0 or self.size < 0 or offset + self.size > held:
-                self._malformed(0, f"{self.size} bytes from byte {offset} do not lie in a file of {held}")
             self.header, sections = self._read_header()
             self.functions = tuple(self._read_functions(sections))
             self._by_name = self._index()
@@ -133,11 +128,13 @@ class LibraryFile:
     ) -> None:
         self.close()
 
+    @property
+    def name(self) -> str:
+        return self._slice.name
+
     def close(self) -> None:
         """Give the file back. The index stays; bitcode can no longer be read. Closing twice does nothing."""
-        if self._finalizer is not None:
-            self._finalizer()
-        self._handle = -1
+        self._slice.close()
 
     def __len__(self) -> int:
         return len(self.functions)
@@ -168,12 +165,14 @@ class LibraryFile:
         found = self[function] if isinstance(function, str) else function
         what = f"the bitcode of {found.name}"
         if found.size > _LARGEST_BITCODE:
-            self._malformed(found.offset, f"{what} has {found.size} bytes, and at most {_LARGEST_BITCODE} are read")
-        code = self._read(found.offset, found.size, what)
+            self._slice.malformed(
+                found.offset, f"{what} has {found.size} bytes, and at most {_LARGEST_BITCODE} are read"
+            )
+        code = self._slice.read(found.offset, found.size, what)
         if not code.startswith(_BITCODE_MAGICS):
-            self._malformed(found.offset, f"{what} is no LLVM bitcode")
+            self._slice.malformed(found.offset, f"{what} is no LLVM bitcode")
         if found.sha256 is not None and hashlib.sha256(code).hexdigest() != found.sha256:
-            self._malformed(found.offset, f"{what} differs from the SHA-256 that the library states")
+            self._slice.malformed(found.offset, f"{what} differs from the SHA-256 that the library states")
         return code
 
     def kernel(self, name: str) -> CompiledKernel:
@@ -184,50 +183,25 @@ class LibraryFile:
         with located(f"{self.name}: {name}"):
             return read_kernel(read_module(self.bitcode(name)))
 
-    # -----------------------------------------------------------------------------------------------------------------
-
-    def _malformed(self, offset: int, what: str) -> NoReturn:
-        raise MetalError(
-            what,
-            where=f"{self.name}: byte {self.offset + offset}",
-            expected="a Metal library (MTLB) as Apple's metallib tool writes it",
-            next_step="fetch the library again",
-        )
-
-    def _read(self, offset: int, size: int, what: str) -> bytes:
-        """`size` bytes, none of them outside the library."""
-        if offset + size > self.size:
-            self._malformed(offset, f"{what} ends at byte {offset + size}, past the library's {self.size}")
-        start = self.offset + offset
-        if self.path is None:
-            return self._data[start : start + size]
-        try:
-            data = os.pread(self._handle, size, start)
-            while len(data) < size and (more := os.pread(self._handle, size - len(data), start + len(data))):
-                data += more
-        except OSError as error:
-            raise MetalError(f"{what} cannot be read: {error.strerror}", where=self.name) from error
-        if len(data) != size:
-            self._malformed(offset + len(data), f"the file ends inside {what}; it was cut after it was opened")
-        return data
-
     def _read_header(self) -> tuple[LibraryHeader, list[tuple[int, int]]]:
         """The header, and offset and size of the four sections."""
-        header = self._read(0, HEADER, "the header")
+        header = self._slice.read(0, HEADER, "the header")
         if header[:4] != MAGIC:
-            self._malformed(0, f"the library begins with {header[:4]!r}")
+            self._slice.malformed(0, f"the library begins with {header[:4]!r}")
         (size,) = struct.unpack_from("<Q", header, _FILE_SIZE)
-        if size != self.size:
-            self._malformed(_FILE_SIZE, f"the header states {size} bytes and the library has {self.size}")
+        if size != self._slice.size:
+            self._slice.malformed(_FILE_SIZE, f"the header states {size} bytes and the library has {self._slice.size}")
         numbers = struct.unpack_from("<8Q", header, _SECTIONS)
         # The function list's size leaves out its count.
         sections = [(numbers[0], numbers[1] + 4), *zip(numbers[2::2], numbers[3::2], strict=True)]
         end, before = HEADER, "the header"
         for (start, length), name in sorted(zip(sections, _SECTION_NAMES, strict=True)):
-            if start + length > self.size:
-                self._malformed(start, f"{name} ends at byte {start + length}, past the library's {self.size}")
+            if start + length > self._slice.size:
+                self._slice.malformed(
+                    start, f"{name} ends at byte {start + length}, past the library's {self._slice.size}"
+                )
             if length and start < end:
-                self._malformed(start, f"{name} begins inside {before}")
+                self._slice.malformed(start, f"{name} begins inside {before}")
             end, before = max(end, start + length), name
         _, _, major, minor, kind, system, *version = struct.unpack_from("<4sHHHBBHH", header)
         built_for = f"{_SYSTEMS.get(system, f'system {system}')} {version[0]}.{version[1]}"
@@ -237,11 +211,13 @@ class LibraryFile:
     def _read_functions(self, sections: list[tuple[int, int]]) -> Iterator[LibraryFunction]:
         (list_start, list_size), (code_start, code_size) = sections[0], sections[3]
         if list_size > _LARGEST_LIST:
-            self._malformed(list_start, f"a function list of {list_size} bytes, and at most {_LARGEST_LIST} are read")
-        listed = self._read(list_start, list_size, "the function list")
+            self._slice.malformed(
+                list_start, f"a function list of {list_size} bytes, and at most {_LARGEST_LIST} are read"
+            )
+        listed = self._slice.read(list_start, list_size, "the function list")
         (count,) = struct.unpack_from("<I", listed, 0)
         if count * _SMALLEST_ENTRY > len(listed):
-            self._malformed(list_start, f"{count} functions do not fit into {len(listed)} bytes")
+            self._slice.malformed(list_start, f"{count} functions do not fit into {len(listed)} bytes")
         at = 4
         for _ in range(count):
             entry_start = list_start + at
@@ -249,31 +225,33 @@ class LibraryFile:
             try:
                 function = _function(fields, code_start)
             except (KeyError, ValueError, struct.error) as error:
-                self._malformed(entry_start, f"an entry without a readable NAME, TYPE, OFFT or MDSZ: {error}")
+                self._slice.malformed(entry_start, f"an entry without a readable NAME, TYPE, OFFT or MDSZ: {error}")
             if function.offset + function.size > code_start + code_size:
-                self._malformed(entry_start, f"the bitcode of {function.name} ends outside the bitcode section")
+                self._slice.malformed(entry_start, f"the bitcode of {function.name} ends outside the bitcode section")
             yield function
 
     def _read_fields(self, listed: bytes, base: int, at: int) -> tuple[int, dict[bytes, bytes]]:
         """One entry of the function list: where the next begins, and its fields."""
         if at + 4 > len(listed):
-            self._malformed(base + at, "the function list ends inside an entry")
+            self._slice.malformed(base + at, "the function list ends inside an entry")
         size = int.from_bytes(listed[at : at + 4], "little")
         end = at + size
         if size < _SMALLEST_ENTRY or end > len(listed):
-            self._malformed(base + at, f"an entry of {size} bytes does not fit into the function list")
+            self._slice.malformed(base + at, f"an entry of {size} bytes does not fit into the function list")
         fields: dict[bytes, bytes] = {}
         field = at + 4
         while (tag := listed[field : field + 4]) != b"ENDT":
             start = field + 6
             if start > end:
-                self._malformed(base + field, "an entry ends without ENDT")
+                break
             field = start + int.from_bytes(listed[start - 2 : start], "little")
             if field > end:
-                self._malformed(base + start - 6, "a field reaches past its entry")
+                self._slice.malformed(base + start - 6, "a field reaches past its entry")
             if tag in fields:
-                self._malformed(base + start - 6, f"an entry with {tag!r} twice")
+                self._slice.malformed(base + start - 6, f"an entry with {tag!r} twice")
             fields[tag] = listed[start:field]
+        if tag != b"ENDT" or field + 4 > end:
+            self._slice.malformed(base + field, "an entry ends without ENDT")
         return end, fields
 
     def _index(self) -> dict[str, LibraryFunction]:
@@ -282,28 +260,15 @@ class LibraryFile:
             seen: set[str] = set()
             for function in self.functions:
                 if function.name in seen:
-                    self._malformed(0, f"two functions are called {function.name}")
+                    self._slice.malformed(function.offset, f"two functions are called {function.name}")
                 seen.add(function.name)
         # Functions of a dynamic library may share a module, so the same bitcode twice is no fault.
         end, before, start = 0, "", -1
         for function in sorted(self.functions, key=lambda one: (one.offset, one.size)):
             if function.offset < end and (function.offset, function.offset + function.size) != (start, end):
-                self._malformed(function.offset, f"the bitcode of {function.name} overlaps that of {before}")
+                self._slice.malformed(function.offset, f"the bitcode of {function.name} overlaps that of {before}")
             start, end, before = function.offset, function.offset + function.size, function.name
         return by_name
-
-
-def _opened(path: Path) -> tuple[int, int]:
-    """A handle for reading the file, and its size in bytes. What is no regular file (a pipe, a device) is refused."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
-        raise MetalError(f"cannot be read: {getattr(error, 'strerror', error)}", where=str(path)) from error
-    status = os.fstat(handle)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(handle)
-        raise MetalError("cannot be read: it is no regular file", where=str(path))
-    return handle, status.st_size
 
 
 def _function(fields: dict[bytes, bytes], code_start: int) -> LibraryFunction:
@@ -319,7 +284,7 @@ def _function(fields: dict[bytes, bytes], code_start: int) -> LibraryFunction:
     return LibraryFunction(
         name,
         code_start + struct.unpack("<3Q", fields[b"OFFT"])[2],
-        *struct.unpack("<Q", fields[b"MDSZ"]),
+        struct.unpack("<Q", fields[b"MDSZ"])[0],
         type=_TYPES[type_] if type_ < len(_TYPES) else f"type {type_}",
         sha256=None if digest is None else digest.hex(),
         air_version=versions and (versions[0], versions[1]),

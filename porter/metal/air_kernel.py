@@ -86,9 +86,9 @@ class CompiledConstant:
 class CompiledKernel:
     """What the module says. `thread_limit`: the most threads in a threadgroup, None where unstated.
 
-    `externals`: the functions it calls and does not define (`air.*`, `llvm.*`, `__tensorops_*`). `options`: what it was
-    compiled with (`fast_math_disable`, `denorms_disable`, ...). `attributes`: all that `!air.kernel` says of the kernel
-    beside its arguments, each a word and its numbers. `producer`: the compiler, as it names itself.
+    `externals`: the functions it declares and does not define (`air.*`, `llvm.*`, `__tensorops_*`). `options`: what it
+    was compiled with (`fast_math_disable`, `denorms_disable`, ...). `attributes`: all that `!air.kernel` says
+    of the kernel beside its arguments, each a word and its numbers. `producer`: the compiler, as it names itself.
     """
 
     name: str
