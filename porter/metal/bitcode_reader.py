@@ -16,6 +16,7 @@ import atexit
 import contextlib
 import json
 import os
+import re
 import select
 import signal
 import struct
@@ -35,6 +36,8 @@ TIMEOUT = 120.0
 # Bytes of an answer. LLVM's text of Apple's largest module has 0.6 MB.
 LARGEST_ANSWER = 1 << 30
 _CHUNK = 1 << 20
+# Without the place in LLVM's source, which names a folder of whoever built it.
+_LAST_WORDS = re.compile(r"LLVM ERROR: .*|Assertion `.*' failed")
 _TOLD = 300  # letters of LLVM's last words that an error repeats
 
 
@@ -90,7 +93,7 @@ class _Process:
                 if not isinstance(error, _Died):
                     raise
                 raise MetalError(
-                    f"LLVM did not survive reading this bitcode: {error or why}",
+                    f"LLVM did not survive reading this bitcode: {str(error) or why}",
                     expected="bitcode as Apple's compilers write it",
                 ) from None
         if status != 0:
@@ -175,13 +178,13 @@ class _Process:
 
 
 def _reason(status: int, errors: IO[bytes]) -> str:
+    """How the child ended, and LLVM's last words."""
     if status == -signal.SIGXCPU:
         return "it took too much processor time"
     errors.seek(0)
-    lines = [line for line in errors.read().decode("utf-8", "replace").splitlines() if line.strip()]
-    told = next((line for line in lines if "LLVM ERROR" in line or "Error" in line), "")[:_TOLD]
-    how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
-    return f"{how}, {told.strip()}" if told else how
+    told = _LAST_WORDS.search(errors.read().decode("utf-8", "replace"))
+    how = signal.Signals(-status).name if status < 0 else f"exit status {status}"
+    return f"{how}, {told[0][:_TOLD]}" if told else how
 
 
 _process = _Process()

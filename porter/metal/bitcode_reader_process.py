@@ -24,7 +24,7 @@ import struct
 from typing import Any, BinaryIO
 
 # Apple's largest module (139 kB) takes 10 ms and a few MiB.
-MEMORY = 4 << 30  # bytes of address space; llvmlite itself maps some 300 MiB
+MEMORY = 2 << 30  # bytes of address space; llvmlite itself maps some 300 MiB
 SECONDS = 20  # of processor time for one module
 ERRORS = 1 << 20  # bytes that may be written to a file, and standard error is one
 
@@ -66,7 +66,8 @@ def _send(answers: BinaryIO, status: int, answer: bytes) -> None:
 
 def _described(llvm: Any, code: bytes) -> bytes:
     """Raises RuntimeError for what LLVM cannot read or does not accept as a module."""
-    module = llvm.parse_bitcode(code)
+    # Of its own, or the names of its types would depend on what was read before.
+    module = llvm.parse_bitcode(code, context=llvm.create_context())
     module.verify()
     layout = llvm.create_target_data(module.data_layout)
     summary = {
