@@ -90,6 +90,37 @@ def _kernel_keyword(text: str, shadow: str) -> Edits:
         yield found.start(), found.end(), "MSLKER"
 
 
+# What an argument of a kernel may be besides a buffer (specification, section 5.2.3.6). `entries` makes each.
+ATTRIBUTES = (
+    "dispatch_quadgroups_per_threadgroup",
+    "dispatch_simdgroups_per_threadgroup",
+    "dispatch_threads_per_threadgroup",
+    "grid_origin",
+    "grid_size",
+    "quadgroup_index_in_threadgroup",
+    "quadgroups_per_threadgroup",
+    "simdgroup_index_in_threadgroup",
+    "simdgroups_per_threadgroup",
+    "thread_execution_width",
+    "thread_index_in_quadgroup",
+    "thread_index_in_simdgroup",
+    "thread_index_in_threadgroup",
+    "thread_position_in_grid",
+    "thread_position_in_threadgroup",
+    "threadgroup_position_in_grid",
+    "threadgroups_per_grid",
+    "threads_per_grid",
+    "threads_per_simdgroup",
+    "threads_per_threadgroup",
+)
+
+
+def _attribute_names(text: str, shadow: str) -> Edits:
+    # The macros of msl_keywords begin with a capital, so that they rewrite nothing else.
+    for found in re.finditer(rf"\[\[{_GAP}({'|'.join(ATTRIBUTES)}){_GAP}\]\]", shadow):
+        yield found.start(1), found.end(1), found.group(1).capitalize()
+
+
 def _spaces_before_noexcept(text: str, shadow: str) -> Edits:
     for found in re.finditer(r"\b(thread|device|threadgroup)((?:\s|\\\n)+)noexcept\b", shadow):
         yield found.start(), found.end(), f"noexcept{found.group(2)}{found.group(1)}"
@@ -254,6 +285,13 @@ PATCHES: tuple[Patch, ...] = (
         edits=_threadgroup_arguments,
         example_before="void f(threadgroup float* tile [[threadgroup(0)]]);",
         example_after="void f(threadgroup float* tile [[tgp_argumen(0)]]);",
+    ),
+    Patch(
+        name="attribute name",
+        reason="an argument often has its attribute's own name, which a macro for the attribute would rewrite too",
+        edits=_attribute_names,
+        example_before="void f(uint threads_per_grid [[threads_per_grid]]);",
+        example_after="void f(uint threads_per_grid [[Threads_per_grid]]);",
     ),
     Patch(
         name="host name",

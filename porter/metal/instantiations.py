@@ -1,0 +1,144 @@
+# SPDX-FileCopyrightText: 2026 The steel-port authors
+# SPDX-License-Identifier: BSD-3-Clause
+"""Explicit instantiations of kernel templates in preprocessed text, and which kernel each is of.
+
+They often come from macros, so they are looked for after preprocessing. The forms that MLX and PyTorch write:
+
+    template [[host_name("f_f32")]] [[kernel]] decltype(f<float>) f<float>;
+    template [[host_name("f_f32")]] kernel void ns::f<float>(device float* x [[buffer(0)]], ...);
+    template [[host_name("f_f32")]] [[kernel]] void f(device float* x, ...);
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from porter.errors import MetalError
+from porter.metal.frontend import KernelDeclaration
+
+# What `MSL_IHOST(...)` is defined as for the preprocessing that this module reads.
+MARKER = "MSL_INSTANTIATION"
+
+_HEAD = re.compile(rf"\btemplate\s+{MARKER}\s*\(((?:\s*\"[^\"]*\")+)\s*\)")
+_BRACKETS = re.compile(r"[{};]|\bnamespace\s+(?:\[\[[^\]]*\]\]\s*)?((?:\w+\s*::\s*)*\w*)\s*\{|\"(?:[^\"\\\n]|\\.)*\"")
+
+
+@dataclass(frozen=True)
+class Instantiation:
+    """One instantiation: its place in the text, its host name, what it names in C++ (`ns::f<float, 64>`; without
+    template arguments where the types of the function's arguments say them), those types where they are written, and
+    the namespace that it stands in (`a::b`, or nothing)."""
+
+    start: int
+    end: int
+    host_name: str
+    callee: str
+    arguments: str | None
+    scope: str
+
+
+def instantiations(preprocessed: str) -> list[Instantiation]:
+    """Every instantiation with a host name, in order. Raises MetalError where one is not understood."""
+    found = []
+    scopes = _Scopes(preprocessed)
+    for head in _HEAD.finditer(preprocessed):
+        name = "".join(re.findall(r'"([^"]*)"', head.group(1)))
+        end = preprocessed.index(";", head.end())
+        callee, arguments = _callee(preprocessed[head.end() : end])
+        found.append(Instantiation(head.start(), end + 1, name, callee, arguments, scopes.at(head.start())))
+    return found
+
+
+def kernel_of(found: Instantiation, kernels: Sequence[KernelDeclaration]) -> KernelDeclaration:
+    """The kernel template that is instantiated, looked up as C++ does: from its namespace outwards.
+
+    Raises MetalError where there is none, and where a `using namespace` would be needed to tell several apart.
+    """
+    written = found.callee.split("<", 1)[0].replace(" ", "")
+    candidates = [kernel for kernel in kernels if kernel.name == written.rsplit("::", 1)[-1]]
+    scope = [] if written.startswith("::") else [part for part in found.scope.split("::") if part]
+    for depth in range(len(scope), -1, -1):
+        wanted = "::".join([*scope[:depth], written.removeprefix("::")])
+        exact = [kernel for kernel in candidates if visible_name(kernel) == wanted]
+        if exact:
+            candidates = exact
+            break
+    if len(candidates) > 1:  # overloads
+        count = None if found.arguments is None else _count(found.arguments)
+        candidates = [kernel for kernel in candidates if count in (None, len(kernel.arguments))] or candidates
+    if len(candidates) == 1:  # also one that a using directive shows
+        return candidates[0]
+    if not candidates:
+        raise MetalError(f"{found.host_name} instantiates {found.callee}, which is no kernel of this source")
+    listed = ", ".join(f"{kernel.qualified_name} ({kernel.file}:{kernel.line})" for kernel in candidates)
+    raise MetalError(f"{found.host_name} instantiates {found.callee}, which may be several kernels: {listed}")
+
+
+def visible_name(kernel: KernelDeclaration) -> str:
+    """Its qualified name without unnamed namespaces."""
+    return "::".join(part for part in kernel.qualified_name.split("::") if part and not part.startswith("("))
+
+
+class _Scopes:
+    """Which namespace a place of the text stands in. Places are asked for in order."""
+
+    def __init__(self, text: str) -> None:
+        self._brackets = _BRACKETS.finditer(text)
+        self._open: list[str | None] = []
+        self._next: re.Match[str] | None = next(self._brackets, None)
+
+    def at(self, position: int) -> str:
+        while self._next is not None and self._next.start() < position:
+            word = self._next.group()
+            if word.startswith("namespace"):
+                self._open.append("".join(self._next.group(1).split()))
+            elif word == "{":
+                self._open.append(None)
+            elif word == "}" and self._open:
+                self._open.pop()
+            self._next = next(self._brackets, None)
+        return "::".join(name for name in self._open if name)
+
+
+def _callee(declaration: str) -> tuple[str, str | None]:
+    """`f<float>` of `decltype(f<float>) f<float>` or of `void f<float>(float* x, ...)`, and `float* x, ...` of that."""
+    text = re.sub(r"^#.*$", "", declaration, flags=re.M)
+    text = re.sub(r"\[\[.*?\]\]|__attribute__\s*\(\(\s*always_inline\s*\)\)", "", text, flags=re.S)
+    text = re.sub(r"\s*::\s*", "::", " ".join(text.split()))
+    if text.startswith("decltype"):
+        text = text[_closing(text, text.index("("), "()") + 1 :].strip()
+    else:
+        text = re.sub(r"^(?:inline |static )*void\b", "", text).strip()
+    brackets = [text.find("<"), text.find("(")]
+    end = len(text)
+    if brackets[0] >= 0 and (brackets[1] < 0 or brackets[0] < brackets[1]):
+        end = _closing(text, brackets[0], "<>") + 1
+    elif brackets[1] >= 0:
+        end = brackets[1]
+    callee, rest = text[:end].strip(), text[end:].strip()
+    return callee, rest[1 : _closing(rest, 0, "()")] if rest.startswith("(") else None
+
+
+def _count(arguments: str) -> int:
+    """How many arguments a list has."""
+    depth, count = 0, 1 if arguments.strip() else 0
+    for character in arguments:
+        depth += (character in "(<[{") - (character in ")>]}")
+        count += character == "," and depth == 0
+    return count
+
+
+def _closing(text: str, opening: int, pair: str) -> int:
+    """Where the bracket at `opening` closes. Angle brackets inside parentheses are operators."""
+    depth, inner = 0, 0
+    for position in range(opening, len(text)):
+        character = text[position]
+        if pair == "<>" and character in "()":
+            inner += 1 if character == "(" else -1
+        elif inner == 0 and character in pair:
+            depth += 1 if character == pair[0] else -1
+            if depth == 0:
+                return position
+    raise MetalError(f"an instantiation does not close its bracket: {text[:80]}")
