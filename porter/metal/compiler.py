@@ -17,8 +17,8 @@ from pathlib import Path
 
 from porter.cache import cache_dir
 from porter.errors import MetalError, ParseError
+from porter.metal import diagnostics, toolchain
 from porter.metal import entries as entries_of
-from porter.metal import toolchain
 from porter.metal.entries import SOURCE_NAME, Entry
 from porter.metal.frontend import (
     DIALECT,
@@ -33,10 +33,12 @@ from porter.metal.frontend import (
 )
 from porter.metal.frontend import parse as parse_source
 from porter.metal.lowering import Lowered, lower
-from porter.metal.patches import patch
 from porter.metal.runtime_build import runtime_library
+from porter.metal.source_checks import check_calls, check_kernels, check_results, check_text
 
 _MAX_THREADS = 1024
+# Eight times the largest source there may be.
+_MAX_PREPROCESSED_BYTES = 128 << 20
 
 # Entries are whole kernels: a call site then stands for one place in one kernel, which is what lanes meet at, and what
 # a kernel needs can be read off its entry. Without sibling calls a return address names the call it returns to.
@@ -77,7 +79,8 @@ def compile_module(source: str, *, optimise: bool = True, kernels: Collection[st
         return module
     preprocessed, declared = _understand(source)
     text, entries = entries_of.with_entries(preprocessed, declared, wanted)
-    ir = optimised_ir(text, "-O2" if optimise else "-O1")
+    ir = optimised_ir(source, text, "-O2" if optimise else "-O1")
+    check_calls(ir, source, SOURCE_NAME)
     lowered = lower(ir, [entry.symbol for entry in entries], batch=optimise)
     _check_defined(lowered)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".build-") as name:
@@ -103,29 +106,43 @@ def _package_digest() -> str:
 
 @lru_cache(maxsize=8)
 def _understand(source: str) -> tuple[str, tuple[KernelDeclaration, ...]]:
-    """The preprocessed source, and what its kernels declare."""
+    """The preprocessed source, and what its kernels declare.
+
+    The preprocessor goes first: what it makes is bounded, and libclang reads the source in this process.
+    """
+    check_text(source, SOURCE_NAME)
+    check_results(source, SOURCE_NAME)
+    preprocessed = _preprocessed(source)
     try:
         unit = parse_source(source, {}, skip_bodies=True)
     except ParseError as error:
-        where = error.where.replace(MAIN_FILE, SOURCE_NAME) if error.where else None
-        raise MetalError(error.what.replace(MAIN_FILE, SOURCE_NAME), where=where) from error
+        said = f"{error.where}: error: {error.what}".replace(MAIN_FILE, SOURCE_NAME)
+        raise diagnostics.explain(source, SOURCE_NAME, said, _target()) from error
     kernels = declared_kernels(unit)
+    check_kernels(source, SOURCE_NAME, kernels)
+    return preprocessed, kernels
+
+
+def _preprocessed(source: str) -> str:
     with tempfile.TemporaryDirectory(dir=cache_dir("kernels"), prefix=".build-") as name:
         result = toolchain.run_zig(
             [
                 "clang",
                 *_target(),
+                *toolchain.closed((SHIM, RUNTIME)),
+                *diagnostics.PLACES,
                 f"-DMSL_IHOST(...)={entries_of.MARKER}(__VA_ARGS__)",
                 *compiler_arguments(Mode.RUN),
                 "-E",
                 "-",
             ],
             folder=Path(name),
-            text=f'#line 1 "{SOURCE_NAME}"\n' + patch(source)[0],
+            text=diagnostics.numbered(source, SOURCE_NAME),
+            max_output=_MAX_PREPROCESSED_BYTES,
         )
     if result.returncode != 0:
-        raise toolchain.source_error(result.stderr, SOURCE_NAME)
-    return result.stdout, kernels
+        raise diagnostics.explain(source, SOURCE_NAME, result.stderr, _target())
+    return result.stdout
 
 
 def _target() -> tuple[str, ...]:
@@ -135,14 +152,15 @@ def _target() -> tuple[str, ...]:
 _IR_OUTPUT = ("-S", "-emit-llvm", "-o", "module.ll", "-x", "c++-cpp-output", "-")
 
 
-def optimised_ir(preprocessed: str, level: str) -> str:
-    """LLVM IR of preprocessed source with entries. Raises MetalError that names the line."""
+def optimised_ir(source: str, preprocessed: str, level: str) -> str:
+    """LLVM IR of `source`, which is preprocessed and has entries. Raises MetalError that names the line."""
     with tempfile.TemporaryDirectory(dir=cache_dir("kernels"), prefix=".build-") as name:
         folder = Path(name)
-        arguments = ["clang", *_target(), *DIALECT, *_CODE_ARGUMENTS, level, *_IR_OUTPUT]
+        closed = (*toolchain.closed((SHIM, RUNTIME)), "-fno-gnu-inline-asm", *diagnostics.PLACES)
+        arguments = ["clang", *_target(), *closed, *DIALECT, *_CODE_ARGUMENTS, level, *_IR_OUTPUT]
         result = toolchain.run_zig(arguments, folder=folder, text=preprocessed)
         if result.returncode != 0:
-            raise toolchain.source_error(result.stderr, SOURCE_NAME)
+            raise diagnostics.explain(source, SOURCE_NAME, result.stderr, _target())
         return (folder / "module.ll").read_text()
 
 

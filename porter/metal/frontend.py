@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from porter.errors import ParseError
 from porter.metal.patches import PATCHES, AppliedPatch, Patch, patch
+from porter.metal.toolchain import closed
 
 if TYPE_CHECKING:
     import clang.cindex
@@ -109,7 +110,7 @@ def parse(main_text: str, files: Mapping[str, str], *, skip_bodies: bool = False
     options = cindex.TranslationUnit.PARSE_DETAILED_PROCESSING_RECORD
     if skip_bodies:
         options |= cindex.TranslationUnit.PARSE_SKIP_FUNCTION_BODIES
-    arguments = [*compiler_arguments(Mode.PARSE), f"-I{VIRTUAL_ROOT}", "-ferror-limit=0"]
+    arguments = [*closed((SHIM,)), *compiler_arguments(Mode.PARSE), f"-I{VIRTUAL_ROOT}", "-ferror-limit=0"]
     try:
         unit = cindex.Index.create().parse(main, args=arguments, unsaved_files=unsaved, options=options)
     except cindex.TranslationUnitLoadError as error:

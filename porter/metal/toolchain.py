@@ -137,12 +137,16 @@ def digest_of_folder(folder: Path, pattern: str = "*") -> str:
     return digest(part for path in files for part in (path.relative_to(folder).as_posix(), path.read_bytes()))
 
 
-def run_zig(arguments: Sequence[str], *, folder: Path, text: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run `zig ARGUMENTS` in `folder`, with `text` as standard input."""
-    return run([str(zig()), *arguments], folder=folder, text=text)
+def run_zig(
+    arguments: Sequence[str], *, folder: Path, text: str | None = None, max_output: int = _MAX_OUTPUT_BYTES
+) -> subprocess.CompletedProcess[str]:
+    """Run `zig ARGUMENTS` in `folder`, with `text` as standard input. Raises ToolchainError as `run` does."""
+    return run([str(zig()), *arguments], folder=folder, text=text, max_output=max_output)
 
 
-def run(command: Sequence[str], *, folder: Path, text: str | None = None) -> subprocess.CompletedProcess[str]:
+def run(
+    command: Sequence[str], *, folder: Path, text: str | None = None, max_output: int = _MAX_OUTPUT_BYTES
+) -> subprocess.CompletedProcess[str]:
     """Run `command` in `folder`, with bounds on its time, memory and output, so that no source can take the machine.
 
     Raises ToolchainError where it cannot be started, and where it does not end within a bound.
@@ -151,20 +155,20 @@ def run(command: Sequence[str], *, folder: Path, text: str | None = None) -> sub
         streams = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(3)]
         streams[0].write((text or "").encode())
         streams[0].seek(0)
-        status = _wait(command, folder, streams)
+        status = _wait(command, folder, streams, max_output)
         for stream in streams[1:]:
             stream.seek(0)
         output, errors = (stream.read().decode(errors="replace") for stream in streams[1:])
     if status == -signal.SIGXFSZ or "File too large" in errors[-2000:]:
         raise ToolchainError(
-            f"the compiler wrote more than {_MAX_OUTPUT_BYTES >> 20} MiB",
+            f"the compiler wrote more than {max_output >> 20} MiB",
             where=command[0],
             expected="source whose macros do not multiply without end",
         )
     return subprocess.CompletedProcess(list(command), status, output, errors)
 
 
-def _wait(command: Sequence[str], folder: Path, streams: Sequence[IO[bytes]]) -> int:
+def _wait(command: Sequence[str], folder: Path, streams: Sequence[IO[bytes]], max_output: int) -> int:
     """The exit status of `command`; its process group is gone when this returns, however it returns."""
     try:
         process = subprocess.Popen(
@@ -182,7 +186,7 @@ def _wait(command: Sequence[str], folder: Path, streams: Sequence[IO[bytes]]) ->
         ) from error
     try:
         with contextlib.suppress(ProcessLookupError):
-            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (_MAX_OUTPUT_BYTES, _MAX_OUTPUT_BYTES))
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (max_output, max_output))
             resource.prlimit(process.pid, resource.RLIMIT_AS, (_MAX_MEMORY_BYTES, _MAX_MEMORY_BYTES))
         return process.wait(_TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired as error:

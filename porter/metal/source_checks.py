@@ -1,0 +1,204 @@
+# SPDX-FileCopyrightText: 2026 The steel-port authors
+# SPDX-License-Identifier: BSD-3-Clause
+"""What Metal forbids and C++ allows, and text that is no source at all.
+
+clang reads Metal as C++, so that it does not object to what only Metal forbids. Each rule here names the chapter of the
+Metal Shading Language Specification that it enforces.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache
+
+from porter.errors import MetalError
+from porter.metal.frontend import SHIM, KernelArgumentDeclaration, KernelDeclaration
+from porter.metal.kernel_unit import MAX_BUFFERS, MAX_THREADGROUP_ARGUMENTS
+from porter.metal.names import nearest
+from porter.metal.patches import _shadow
+
+MAX_SOURCE_BYTES = 16 << 20
+"""Ten times what MLX's largest kernel file is with everything it includes."""
+
+_GAP = r"(?:\s|\\\n)+"
+
+
+def check_text(source: str, name: str) -> None:
+    """Raises MetalError where `source`, called `name`, cannot be given to a compiler at all."""
+    try:
+        size = len(source.encode())
+    except UnicodeEncodeError as error:
+        raise MetalError(
+            f"the source holds {source[error.start]!r}, which is no character",
+            where=_place(source, name, error.start),
+            expected="text that UTF-8 can hold",
+        ) from error
+    if size > MAX_SOURCE_BYTES:
+        raise MetalError(f"the source has {size} bytes", where=name, expected=f"at most {MAX_SOURCE_BYTES}")
+    if "\0" in source:
+        raise MetalError("the source holds a NUL byte", where=_place(source, name, source.index("\0")))
+
+
+def check_results(source: str, name: str) -> None:
+    """Raises MetalError for the first kernel that returns a value ("Compute Functions (Kernels)")."""
+    specifier = rf"(?:\bkernel\b|\[\[[^\[\]]*\bkernel\b[^\[\]]*\]\])(?:{_GAP}|(?<=\]))"
+    result = r"(?!\[\[)([A-Za-z_][\w:]*(?:\s*<[^;{}()]*>)?(?:[\s*&]|\bconst\b|\bdevice\b)*)"
+    for found in re.finditer(rf"{specifier}{result}(?<![\w:])(\w+)\s*\(", _shadow(source)):
+        written = " ".join(found[1].split())
+        if written not in ("void", "static void", "inline void", "const void"):
+            raise MetalError(
+                f"kernel {found[2]} returns {written}",
+                where=_place(source, name, found.start(1)),
+                expected="void, as every kernel does",
+            )
+
+
+def check_kernels(source: str, name: str, kernels: Sequence[KernelDeclaration]) -> None:
+    """Raises MetalError for the first argument of `kernels`, those of `source`, that Metal does not allow."""
+    shadow = _shadow(source)
+    for kernel in kernels:
+        for argument in kernel.arguments:
+            for what in _wrong_argument(shadow, kernel, argument):
+                raise MetalError(
+                    f"kernel {kernel.name}: argument {argument.name} {what}",
+                    where=_declared(source, name, argument),
+                )
+
+
+@cache
+def _attributes() -> frozenset[str]:
+    """The attributes of arguments that the shim knows."""
+    return frozenset(re.findall(r'^#define (\w+) MSL_NOTE\("', (SHIM / "msl_keywords").read_text(), re.M))
+
+
+def _wrong_argument(shadow: str, kernel: KernelDeclaration, argument: KernelArgumentDeclaration) -> Iterator[str]:
+    declared = _declaration(shadow, argument)
+    is_indirect = "*" in declared or "&" in declared
+    if is_indirect and argument.address_space is None:
+        # "Address Spaces": an argument that is a pointer or a reference is declared with one.
+        yield f"is a pointer or a reference without an address space: {declared} (device, constant or threadgroup)"
+    limit = {"buffer": MAX_BUFFERS, "threadgroup": MAX_THREADGROUP_ARGUMENTS}.get(argument.attribute or "")
+    if limit is not None and argument.slot is not None:
+        # Metal Feature Set Tables, entries in the argument tables.
+        if argument.slot >= limit:
+            yield f"has [[{argument.attribute}({argument.slot})]]; there are 0 to {limit - 1}"
+        for other in kernel.arguments:
+            same = (other.attribute, other.slot) == (argument.attribute, argument.slot)
+            if other is not argument and same and other.gate is None and argument.gate is None:
+                yield f"has [[{argument.attribute}({argument.slot})]], as argument {other.name} has"
+    negative = re.search(r"\b(?:buffer|threadgroup)\s*\(\s*-[^()]*\)", declared)
+    if negative and argument.slot is None:
+        yield f"has [[{negative[0]}]]; there are 0 to {MAX_BUFFERS - 1}"
+    if not is_indirect and argument.attribute is None and argument.gate is None:
+        written = re.search(r"\[\[\s*(\w+)\s*\]\]", declared)
+        if written:
+            known = nearest(written[1], _attributes())
+            yield f"has [[{written[1]}]], which is no attribute of an argument; expected {known}"
+
+
+def _declaration(shadow: str, argument: KernelArgumentDeclaration) -> str:
+    """One argument's declaration, from its type to behind its attributes; nothing where a macro wrote it."""
+    lines = shadow.split("\n")
+    if argument.line > len(lines):
+        return ""
+    column = len(lines[argument.line - 1].encode()[: argument.column - 1].decode(errors="ignore"))
+    name = sum(len(line) + 1 for line in lines[: argument.line - 1]) + column
+    if not argument.name or not shadow.startswith(argument.name, name):
+        return ""
+    start, end = _back(shadow, name), _ahead(shadow, name)
+    return " ".join(shadow[start:end].split())
+
+
+def _back(text: str, position: int) -> int:
+    depth = 0
+    while position > 0:
+        one = text[position - 1]
+        depth += (one in ")>]") - (one in "(<[")
+        if depth < 0 or (depth == 0 and one == ","):
+            break
+        position -= 1
+    return position
+
+
+def _ahead(text: str, position: int) -> int:
+    depth = 0
+    while position < len(text):
+        one = text[position]
+        depth += (one in "([") - (one in ")]")
+        if depth < 0 or (depth == 0 and one in ",{;"):
+            break
+        position += 1
+    return position
+
+
+def _declared(source: str, name: str, argument: KernelArgumentDeclaration) -> str:
+    lines = source.split("\n")
+    text = lines[argument.line - 1] if argument.line <= len(lines) else ""
+    return f"{name}:{argument.line}:{len(text.encode()[: argument.column - 1].decode(errors='ignore')) + 1}"
+
+
+def _place(source: str, name: str, position: int) -> str:
+    line = source.count("\n", 0, position) + 1
+    return f"{name}:{line}:{position - source.rfind(chr(10), 0, position)}"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Calls
+
+
+def check_calls(ir: str, source: str, name: str) -> None:
+    """Raises MetalError where the functions of LLVM IR, made of `source`, call each other in a circle.
+
+    "Metal and C++17", restrictions: no recursive function calls. `ir` is not optimised, which could make a loop of one.
+    """
+    calls: dict[str, set[str]] = {}
+    body: set[str] = set()
+    for found in _FUNCTIONS_AND_CALLS.finditer(ir):
+        if found[1]:
+            body = calls.setdefault(found[1].strip('"'), set())
+        else:
+            body.add(found[2].strip('"'))
+    circle = _circle(calls)
+    if circle:
+        names = [_readable(function) for function in [*circle, circle[0]]]
+        at = re.search(rf"\b{re.escape(names[0].rsplit('::', 1)[-1])}\s*\(", _shadow(source))
+        raise MetalError(
+            f"Metal has no recursion: {' calls '.join(names)}",
+            where=_place(source, name, at.start()) if at else name,
+        )
+
+
+_FUNCTIONS_AND_CALLS = re.compile(r'^define [^@\n]*@("[^"]+"|[\w.$-]+)\(|\bcall [^@\n]*@("[^"]+"|[\w.$-]+)\(', re.M)
+
+
+def _circle(calls: dict[str, set[str]]) -> list[str]:
+    """Functions of which each calls the next and the last the first; none where there are none."""
+    finished: set[str] = set()
+    for start in calls:
+        path, waiting = [start], [iter(calls[start])]
+        while path:
+            called = next((one for one in waiting[-1] if one in calls and one not in finished), None)
+            if called is None:
+                finished.add(path.pop())
+                waiting.pop()
+            elif called in path:
+                return path[path.index(called) :]
+            else:
+                path.append(called)
+                waiting.append(iter(calls[called]))
+    return []
+
+
+def _readable(symbol: str) -> str:
+    """The names in a mangled C++ name, without its types (Itanium C++ ABI, <source-name>)."""
+    if not symbol.startswith("_Z"):
+        return symbol
+    names, position = [], re.match(r"_Z[NKL]*(?:St)?", symbol).end()  # type: ignore[union-attr]
+    while found := re.compile(r"L?(\d+)").match(symbol, position):
+        end = found.end() + int(found[1])
+        names.append(symbol[found.end() : end])
+        position = end
+        if not symbol.startswith("_ZN"):
+            break
+    return "::".join(names) or symbol
