@@ -147,17 +147,20 @@ def library(
 # Mach-O, <mach-o/loader.h>
 
 
-def macho(sections: Mapping[str, bytes], *, processor: int = 0x0100000C, **wrong: int) -> bytes:
-    """A 64-bit Mach-O file of one segment. `wrong`: `count`, `command_size`, `sections`, `section_size`, `flags`."""
-    command_size = 72 + 80 * len(sections)
+def macho(contents: Mapping[str, bytes], *, processor: int = 0x0100000C, **wrong: int) -> bytes:
+    """A 64-bit Mach-O file of one segment and a section for each of `contents`.
+
+    `wrong` replaces numbers: `count`, `command_size`, `sections`, `section_size`, `flags`.
+    """
+    command_size = 72 + 80 * len(contents)
     at = 32 + command_size
     rows, data = b"", b""
-    for name, content in sections.items():
+    for name, content in contents.items():
         size = wrong.get("section_size", len(content))
         flags = wrong.get("flags", 0)
         rows += struct.pack("<16s16sQQ8I", name.encode(), b"__TEXT", at, size, at + len(data), 0, 0, 0, flags, 0, 0, 0)
         data += content
-    stated, count = wrong.get("command_size", command_size), wrong.get("sections", len(sections))
+    stated, count = wrong.get("command_size", command_size), wrong.get("sections", len(contents))
     segment = struct.pack("<II16s4QiiII", 0x19, stated, b"__TEXT", 0, 0, 0, at + len(data), 5, 5, count, 0)
     head = struct.pack("<IIIIIIII", 0xFEEDFACF, processor, 0, 6, wrong.get("count", 1), command_size, 0, 0)
     return head + segment + rows + data
