@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import IO
 
 from porter.errors import MetalError, ToolchainError
+from porter.metal.bitcode_reader_process import NO_LLVM
 
 # Seconds by the wall clock for one module; the process itself allows 20 s of processor time. The machine may be busy.
 TIMEOUT = 120.0
@@ -92,6 +93,8 @@ class _Process:
                 why = self._stop()
                 if not isinstance(error, _Died):
                     raise
+                if child.returncode == NO_LLVM:
+                    raise ToolchainError("llvmlite is missing", next_step="pip install 'steel-port[verify]'") from None
                 raise MetalError(
                     f"LLVM did not survive reading this bitcode: {str(error) or why}",
                     expected="bitcode as Apple's compilers write it",

@@ -28,6 +28,8 @@ MEMORY = 2 << 30  # bytes of address space; llvmlite itself maps some 300 MiB
 SECONDS = 20  # of processor time for one module
 ERRORS = 1 << 20  # bytes that may be written to a file, and standard error is one
 
+NO_LLVM = 90  # the exit status that says so
+
 _ALIGNMENT = re.compile(r", align (\d+)")
 
 
@@ -35,8 +37,10 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (ERRORS, ERRORS))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    import llvmlite.binding as llvm
-
+    try:
+        import llvmlite.binding as llvm
+    except ImportError:
+        sys.exit(NO_LLVM)
     requests = sys.stdin.buffer
     # What LLVM prints must not come between the answers.
     answers = os.fdopen(os.dup(1), "wb")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from porter.errors import MetalError
+from porter.errors import MetalError, ToolchainError
 from porter.metal import bitcode_reader
 from porter.metal.bitcode_reader import read_module
 
@@ -149,6 +149,14 @@ def test_it_ends_with_us():
             threading.Event().wait(0.05)
         else:
             pytest.fail("the child outlives its parent")
+
+
+def test_without_llvm(tmp_path, monkeypatch):
+    (tmp_path / "llvmlite.py").write_text("raise ImportError\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    process = bitcode_reader._Process()
+    with pytest.raises(ToolchainError, match="llvmlite is missing"):
+        process.answer(bitcode())
 
 
 def test_limits_of_the_process():
