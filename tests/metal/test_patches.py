@@ -130,3 +130,8 @@ def test_twins_of_constructors_with_initialisers():
     )
     lines = patch(text)[0].splitlines()
     assert [bool(line.strip()) for line in lines] == [True, True, False, True, False, True, True]
+
+
+def test_a_host_name_right_behind_template_stays_a_word_of_its_own():
+    patched, _ = patch('template[[host_name("f")]] kernel void f<float>(device float* x [[buffer(0)]]);')
+    assert patched.startswith('template MSL_IHOST ("f")')
