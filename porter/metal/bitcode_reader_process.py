@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 # Python puts this file's folder first, and names in it (library, kernel) are none of the packages' business.
-if sys.path and Path(sys.path[0]).resolve() == Path(__file__).resolve().parent:
+if __name__ == "__main__" and sys.path and Path(sys.path[0]).resolve() == Path(__file__).resolve().parent:
     del sys.path[0]
 
 import json
