@@ -5,7 +5,8 @@
 LLVM's reader is not made for hostile bitcode: it aborts, crashes or loops on some. So one child process
 (bitcode_reader_process.py) reads modules for this one, one after another, with limits on memory and time; what ends it
 is a MetalError here, and the next module gets a new one. It hands back LLVM's text of a module that LLVM's verifier
-accepted. Starting it costs some 0.15 s once, a module some 0.3 ms more than reading it here.
+accepted. Starting it costs some 0.05 s once, a module up to 0.3 ms more than reading it here
+(tools/bench metallib_index).
 
 This guards the reading of a library, not the running of it: who runs a kernel trusts its code.
 """
