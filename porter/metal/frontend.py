@@ -278,8 +278,9 @@ def _argument(cursor: clang.cindex.Cursor) -> KernelArgumentDeclaration:
     attribute, slot = _attribute(notes)
     declared = cursor.type
     is_reference = declared.kind.name in ("LVALUEREFERENCE", "RVALUEREFERENCE")
-    is_indirect = declared.kind.name == "POINTER" or is_reference
-    value = declared.get_pointee() if is_indirect else declared
+    is_array = declared.kind.name in _ARRAYS  # a pointer, as a function's argument
+    is_indirect = declared.kind.name == "POINTER" or is_reference or is_array
+    value = declared.element_type if is_array else declared.get_pointee() if is_indirect else declared
     spelling = re.sub(r"^(const|volatile) |\b(const|volatile) ", "", value.spelling)
     return KernelArgumentDeclaration(
         name=cursor.spelling,
@@ -295,6 +296,7 @@ def _argument(cursor: clang.cindex.Cursor) -> KernelArgumentDeclaration:
     )
 
 
+_ARRAYS = ("CONSTANTARRAY", "INCOMPLETEARRAY", "DEPENDENTSIZEDARRAY")
 _SLOTTED = ("buffer", "threadgroup")
 _PLAIN_ANNOTATIONS = {"device", "constant", "threadgroup", "thread"}
 

@@ -24,6 +24,9 @@ MARKER = "MSL_INSTANTIATION"
 _HEAD = re.compile(rf"\btemplate\s+{MARKER}\s*\(((?:\s*\"[^\"]*\")+)\s*\)")
 _BRACKETS = re.compile(r"[{};]|\bnamespace\s+(?:\[\[[^\]]*\]\]\s*)?((?:\w+\s*::\s*)*\w*)\s*\{|\"(?:[^\"\\\n]|\\.)*\"")
 
+# A template argument that is no type.
+_VALUE = re.compile(r"-?\d.*|true|false")
+
 
 @dataclass(frozen=True)
 class Instantiation:
@@ -65,15 +68,28 @@ def kernel_of(found: Instantiation, kernels: Sequence[KernelDeclaration]) -> Ker
         if exact:
             candidates = exact
             break
-    if len(candidates) > 1:  # overloads
-        count = None if found.arguments is None else _count(found.arguments)
-        candidates = [kernel for kernel in candidates if count in (None, len(kernel.arguments))] or candidates
+    if len(candidates) > 1:
+        candidates = [kernel for kernel in candidates if _may_be(found, kernel)] or candidates
     if len(candidates) == 1:  # also one that a using directive shows
         return candidates[0]
     if not candidates:
         raise MetalError(f"{found.host_name} instantiates {found.callee}, which is no kernel of this source")
     listed = ", ".join(f"{kernel.qualified_name} ({kernel.file}:{kernel.line})" for kernel in candidates)
     raise MetalError(f"{found.host_name} instantiates {found.callee}, which may be several kernels: {listed}")
+
+
+def _may_be(found: Instantiation, kernel: KernelDeclaration) -> bool:
+    """Whether an overload takes as many arguments, and template arguments of these kinds."""
+    if found.arguments is not None and len(_split(found.arguments)) != len(kernel.arguments):
+        return False
+    if "<" not in found.callee:
+        return True
+    given = _split(found.callee[found.callee.index("<") + 1 : -1])
+    required = sum(parameter.default is None for parameter in kernel.parameters)
+    kinds = zip(given, kernel.parameters, strict=False)
+    return required <= len(given) <= len(kernel.parameters) and not any(
+        _VALUE.fullmatch(argument) and parameter.kind == "typename" for argument, parameter in kinds
+    )
 
 
 def visible_name(kernel: KernelDeclaration) -> str:
@@ -121,13 +137,16 @@ def _callee(declaration: str) -> tuple[str, str | None]:
     return callee, rest[1 : _closing(rest, 0, "()")] if rest.startswith("(") else None
 
 
-def _count(arguments: str) -> int:
-    """How many arguments a list has."""
-    depth, count = 0, 1 if arguments.strip() else 0
+def _split(arguments: str) -> list[str]:
+    """The parts of a list, which commas outside of brackets separate."""
+    parts, depth = [""], 0
     for character in arguments:
         depth += (character in "(<[{") - (character in ")>]}")
-        count += character == "," and depth == 0
-    return count
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts] if arguments.strip() else []
 
 
 def _closing(text: str, opening: int, pair: str) -> int:
