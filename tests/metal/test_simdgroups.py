@@ -4,8 +4,13 @@
 
 from __future__ import annotations
 
+import functools
+import operator
+
 import numpy as np
 import pytest
+
+from porter.errors import MetalError
 
 SHUFFLES = """
 kernel void shuffles(device const float* in [[buffer(0)]], device float* out [[buffer(1)]],
@@ -191,3 +196,209 @@ def test_lanes_that_have_ended_are_not_counted(run):
     zero, one = len(range(0, 32, 3)), len(range(1, 32, 3))
     expected = [{0: 32 - one + 100 * zero, 1: 0, 2: 32 - one}[i % 3] for i in range(32)]
     assert out.tolist() == expected
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Every operation, for every type, against a model of one group of lanes
+
+
+def shuffled(source):
+    """The value of the lane at `source(lane, width)`; the lane's own where that is out of range or not active."""
+    return lambda x, filling, lane, width: x.get(source(lane, width), x[lane])
+
+
+def filled(direction, delta, modulo):
+    """Within each `modulo` lanes; behind the end the filling goes on where the values end."""
+
+    def value(x, filling, lane, width):
+        first, place = lane - lane % modulo, lane % modulo + direction * delta
+        if 0 <= place < modulo:
+            return x.get(first + place, x[lane])
+        return filling.get(first + place % modulo, x[lane])
+
+    return value
+
+
+def reduced(combine):
+    return lambda x, filling, lane, width: functools.reduce(combine, x.values())
+
+
+def prefix(combine, identity, inclusive):
+    def value(x, filling, lane, width):
+        before = [one for other, one in x.items() if other < lane or (inclusive and other == lane)]
+        return functools.reduce(combine, before, identity)
+
+    return value
+
+
+def exchanges(group, width):
+    """MSL expression -> model of it. A model takes the active lanes' values and fillings, a lane and the width."""
+    half = width // 2
+    return {
+        f"{group}_broadcast(x, {width - 1})": shuffled(lambda lane, width: width - 1),
+        f"{group}_broadcast_first(x)": lambda x, filling, lane, width: x[min(x)],
+        f"{group}_shuffle(x, ushort({width - 1} - lane % {width}))": shuffled(lambda lane, width: width - 1 - lane),
+        f"{group}_shuffle_xor(x, {half})": shuffled(lambda lane, width: lane ^ half),
+        f"{group}_shuffle_up(x, 1)": shuffled(lambda lane, width: lane - 1),
+        f"{group}_shuffle_down(x, 1)": shuffled(lambda lane, width: lane + 1),
+        f"{group}_shuffle_rotate_up(x, 3)": shuffled(lambda lane, width: (lane - 3) % width),
+        f"{group}_shuffle_rotate_down(x, 3)": shuffled(lambda lane, width: (lane + 3) % width),
+        f"{group}_shuffle_and_fill_up(x, filling, 1)": filled(-1, 1, width),
+        f"{group}_shuffle_and_fill_down(x, filling, 1)": filled(1, 1, width),
+        f"{group}_shuffle_and_fill_up(x, filling, 1, {half})": filled(-1, 1, half),
+        f"{group}_shuffle_and_fill_down(x, filling, 1, {half})": filled(1, 1, half),
+    }
+
+
+def reductions(group, operand="x"):
+    add, multiply = operator.add, operator.mul
+    return {
+        f"{group}_sum({operand})": reduced(add),
+        f"{group}_product({operand})": reduced(multiply),
+        f"{group}_max({operand})": reduced(max),
+        f"{group}_min({operand})": reduced(min),
+        f"{group}_prefix_inclusive_sum({operand})": prefix(add, 0, True),
+        f"{group}_prefix_exclusive_sum({operand})": prefix(add, 0, False),
+        f"{group}_prefix_inclusive_product({operand})": prefix(multiply, 1, True),
+        f"{group}_prefix_exclusive_product({operand})": prefix(multiply, 1, False),
+    }
+
+
+def of_bits(group):
+    return {
+        f"{group}_and(x)": reduced(operator.and_),
+        f"{group}_or(x)": reduced(operator.or_),
+        f"{group}_xor(x)": reduced(operator.xor),
+    }
+
+
+FLOATS = ("half", "bfloat", "float")
+INTEGERS = ("char", "uchar", "short", "ushort", "int", "uint", "long", "ulong")
+VECTORS = ("half2", "bfloat4", "float3", "char4", "uint3", "long2")
+GROUPS = {"simd": 32, "quad": 4}
+
+
+def operations(kind):
+    tables = []
+    for group, width in GROUPS.items():
+        tables += [(width, exchanges(group, width)), (width, reductions(group))]
+        if kind.rstrip("234") not in FLOATS:
+            tables.append((width, of_bits(group)))
+    return [(expression, width, model) for width, table in tables for expression, model in table.items()]
+
+
+def exchange_kernel(kind):
+    lines = [f"  row[{i}] = {expression};" for i, (expression, _, _) in enumerate(operations(kind))]
+    return (
+        f"kernel void exchange(device const {kind}* in, device const {kind}* fillings, device {kind}* out,\n"
+        "    constant uint& active, uint i [[thread_position_in_grid]], uint lane [[thread_index_in_simdgroup]]) {\n"
+        f"  const {kind} x = in[i], filling = fillings[i];\n  device {kind}* row = out + {len(lines)} * i;\n"
+        "  if ((active >> lane & 1) == 0) return;\n" + "\n".join(lines) + "\n}\n"
+    )
+
+
+NUMPY = {
+    "half": np.float16,
+    "bfloat": np.float32,
+    "float": np.float32,
+    "char": np.int8,
+    "uchar": np.uint8,
+    "short": np.int16,
+    "ushort": np.uint16,
+    "int": np.int32,
+    "uint": np.uint32,
+    "long": np.int64,
+    "ulong": np.uint64,
+}
+
+
+def stored(kind, values):
+    """Whole numbers of shape [..., components] as `kind` lays them out in memory. They are exact in every type."""
+    array = np.asarray(values).astype(NUMPY[kind.rstrip("234")])
+    if kind.startswith("bfloat"):
+        array = (array.view(np.uint32) >> 16).astype(np.uint16)
+    if kind.endswith("3"):
+        array = np.concatenate([array, np.zeros_like(array[..., :1])], -1)
+    return np.ascontiguousarray(array)
+
+
+def read_back(kind, array):
+    values = array[..., :3] if kind.endswith("3") else array
+    if kind.startswith("bfloat"):
+        values = (values.astype(np.uint32) << 16).view(np.float32)
+    return values.astype(np.float64)
+
+
+@pytest.mark.parametrize("kind", [*FLOATS, *INTEGERS, *VECTORS])
+@pytest.mark.parametrize(("threads", "active"), [(64, 0xFFFFFFFF), (45, 0xFFFFFFFF), (64, 0x8F3C05B2)])
+def test_every_operation_for_every_type(run, kind, threads, active):
+    """Whole simdgroups; a second one of 13 threads; and lanes that have ended, among them the first and whole quads."""
+    components = int(kind[-1]) if kind[-1] in "234" else 1
+    rng = np.random.default_rng(len(kind) + threads)
+    # A simdgroup's sum is at most 96 and its product at most 64, so that both are exact in a char and in a bfloat.
+    x = 1 + rng.integers(0, 2, (threads, components)) * (np.arange(threads)[:, None] % 32 % 6 == 1)
+    fillings = 5 + rng.integers(0, 50, (threads, components))
+    table = operations(kind)
+    out = stored(kind, np.zeros((threads, len(table), components)))
+    buffers = {0: stored(kind, x), 1: stored(kind, fillings), 2: out, 3: np.uint32(active).tobytes()}
+    run(exchange_kernel(kind), "exchange", buffers, (threads,), (64,))
+    result = read_back(kind, out)
+    for i in range(threads):
+        if not active >> i % 32 & 1:
+            assert (result[i] == 0).all()
+            continue
+        for place, (expression, width, model) in enumerate(table):
+            first = i // width * width
+            lanes = [j for j in range(first, min(first + width, threads)) if active >> j % 32 & 1]
+            for c in range(components):
+                values = {j - first: int(x[j, c]) for j in lanes}
+                rest = {j - first: int(fillings[j, c]) for j in lanes}
+                expected = model(values, rest, i - first, width)
+                assert result[i, place, c] == expected, (expression, i, c)
+
+
+VOTES = """
+kernel void votes(device const int* in, device uint* out, uint i [[thread_position_in_grid]]) {
+  if (in[i] < 0) return;
+  const bool odd = in[i] % 2 != 0;
+  device uint* row = out + 14 * i;
+  row[0] = simd_all(odd); row[1] = simd_any(odd); row[2] = uint(simd_vote::vote_t(simd_ballot(odd)));
+  row[3] = simd_ballot(odd).all(); row[4] = simd_ballot(odd).any();
+  row[5] = uint(simd_vote::vote_t(simd_active_threads_mask())); row[6] = simd_is_first();
+  row[7] = quad_all(odd); row[8] = quad_any(odd); row[9] = quad_vote::vote_t(quad_ballot(odd));
+  row[10] = quad_ballot(odd).all(); row[11] = quad_ballot(odd).any();
+  row[12] = quad_vote::vote_t(quad_active_threads_mask()); row[13] = quad_is_first();
+}
+"""
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_votes(run, seed):
+    """Lanes below zero have ended. The last eight are all odd, so that some quads agree; the second simdgroup is small."""
+    x = np.random.default_rng(seed).integers(-1 if seed else 0, 4, 45).astype(np.int32)
+    x[24:32] = 1
+    if seed == 3:
+        x[:32] = 1
+    out = np.zeros((45, 14), np.uint32)
+    run(VOTES, "votes", {0: x, 1: out}, (45,), (64,))
+    for i in range(45):
+        expected = []
+        for width in (32, 4):
+            first = i // width * width
+            lanes = [j for j in range(first, min(first + width, 45)) if x[j] >= 0]
+            ballot = sum(1 << j - first for j in lanes if x[j] % 2)
+            active = sum(1 << j - first for j in lanes)
+            every = ballot == (1 << width) - 1
+            expected += [ballot == active, ballot != 0, ballot, every, ballot != 0, active, lanes[:1] == [i]]
+        assert out[i].tolist() == ([int(value) for value in expected] if x[i] >= 0 else [0] * 14), i
+
+
+REFUSED = """
+struct Pair { int a, b; };
+kernel void refused(device Pair* x, uint i [[thread_position_in_grid]]) { x[i] = simd_broadcast(x[i], 0); }
+"""
+
+
+def test_lanes_exchange_nothing_but_scalars_and_vectors(run):
+    with pytest.raises(MetalError, match="operations among lanes take scalars and vectors"):
+        run(REFUSED, "refused", {0: np.zeros(2, np.int32)}, (1,), (1,))
