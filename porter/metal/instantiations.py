@@ -24,8 +24,9 @@ MARKER = "MSL_INSTANTIATION"
 _HEAD = re.compile(rf"\btemplate\s+{MARKER}\s*\(((?:\s*\"[^\"]*\")+)\s*\)")
 _BRACKETS = re.compile(r"[{};]|\bnamespace\s+(?:\[\[[^\]]*\]\]\s*)?((?:\w+\s*::\s*)*\w*)\s*\{|\"(?:[^\"\\\n]|\\.)*\"")
 
-# A template argument that is no type.
+# Template arguments that are no types, and types. Of other names the text does not say which they are.
 _VALUE = re.compile(r"-?\d.*|true|false")
+_TYPE = re.compile(r"(?:metal::)?(?:bool|half|bfloat|float|size_t|u?(?:char|short|int|long)|u?int\d+_t)[234]?")
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def _may_be(found: Instantiation, kernel: KernelDeclaration) -> bool:
     required = sum(parameter.default is None for parameter in kernel.parameters)
     kinds = zip(given, kernel.parameters, strict=False)
     return required <= len(given) <= len(kernel.parameters) and not any(
-        _VALUE.fullmatch(argument) and parameter.kind == "typename" for argument, parameter in kinds
+        (_VALUE if parameter.kind == "typename" else _TYPE).fullmatch(argument) for argument, parameter in kinds
     )
 
 

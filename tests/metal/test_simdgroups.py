@@ -374,7 +374,7 @@ kernel void votes(device const int* in, device uint* out, uint i [[thread_positi
 
 @pytest.mark.parametrize("seed", range(4))
 def test_votes(run, seed):
-    """Lanes below zero have ended. The last eight are all odd, so that some quads agree; the second simdgroup is small."""
+    """Lanes below zero have ended. The last eight are all odd, so that some quads agree; the other simdgroup has 13."""
     x = np.random.default_rng(seed).integers(-1 if seed else 0, 4, 45).astype(np.int32)
     x[24:32] = 1
     if seed == 3:
