@@ -47,6 +47,9 @@ _CODE_ARGUMENTS = (
     "-fvisibility=hidden",
     "-fno-optimize-sibling-calls",
     "-fno-math-errno",
+    # Before it is inlined, a function that waits inside must not be copied to two places either.
+    "-Xclang",
+    "-fconvergent-functions",
     "-fno-asynchronous-unwind-tables",
     "-mllvm",
     "-inline-threshold=1000000",
