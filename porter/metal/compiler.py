@@ -119,7 +119,8 @@ def _understand(source: str) -> tuple[str, tuple[KernelDeclaration, ...]]:
     try:
         unit = parse_source(source, {}, skip_bodies=True)
     except ParseError as error:
-        said = f"{error.where}: error: {error.what}".replace(MAIN_FILE, SOURCE_NAME)
+        what = error.what.removeprefix("not valid Metal source: ")
+        said = f"{error.where}: error: {what}".replace(MAIN_FILE, SOURCE_NAME)
         raise diagnostics.explain(source, SOURCE_NAME, said, _target()) from error
     kernels = declared_kernels(unit)
     check_kernels(source, SOURCE_NAME, kernels)

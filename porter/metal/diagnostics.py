@@ -22,7 +22,12 @@ from porter.metal import toolchain
 from porter.metal.frontend import RUNTIME, SHIM, Mode, compiler_arguments
 from porter.metal.patches import patch
 
-PLACES = ("-fno-caret-diagnostics", "-fdiagnostics-print-source-range-info", "-fno-color-diagnostics")
+PLACES = (
+    "-fno-caret-diagnostics",
+    "-fdiagnostics-print-source-range-info",
+    "-fno-color-diagnostics",
+    "-fno-elide-type",
+)
 """Arguments with which clang says where, and shows nothing."""
 
 _MAX_ERRORS = 5
@@ -64,7 +69,8 @@ _PLAINER = (
 class Message:
     """One message of clang. `line` and `column` count from 1, `column` in bytes; it is 0 where it is not known.
 
-    `marked` are (first, last) columns on that line, `last` exclusive. `notes` are about the same fault.
+    `marked` are (line, first column, last column), the last exclusive; clang counts these lines in what it was given,
+    whatever #line says. `notes` are about the same fault.
     """
 
     file: str
@@ -72,7 +78,7 @@ class Message:
     column: int
     kind: str
     text: str
-    marked: tuple[tuple[int, int], ...] = ()
+    marked: tuple[tuple[int, int, int], ...] = ()
     notes: tuple[Message, ...] = ()
 
     @property
@@ -94,7 +100,7 @@ def messages(output: str) -> tuple[Message, ...]:
 def _message(found: re.Match[str]) -> Message:
     line = int(found["line"])
     ranges = [tuple(map(int, one)) for one in _RANGE.findall(found["ranges"] or "")]
-    marked = tuple((first, last) for start, first, end, last in ranges if start == end == line)
+    marked = tuple((start, first, last) for start, first, end, last in ranges if start == end)
     text = found["text"]
     for inside, written in _WORDS.items():
         text = re.sub(rf"\b{inside}\b", written, text)
@@ -115,7 +121,8 @@ def explain(source: str, name: str, output: str, target: Sequence[str] = ()) -> 
     lines = {(place.file, place.line) for one in said for place in (one, *one.notes)}
     # What made the step fail goes first: the rest may be about kernels that nobody asked for.
     same = [one for one in found if any((place.file, place.line) in lines for place in (one, *one.notes))]
-    chosen = [*same, *(one for one in found if one not in same)] or list(said)
+    chosen = [*same, *(one for one in found if one not in same)]
+    chosen = chosen or [replace(one, marked=()) for one in said]
     if not chosen:
         return toolchain.source_error(output, name)
     return _error(chosen, _Source(source, name))
@@ -134,6 +141,9 @@ def _ask_again(source: str, name: str, target: Sequence[str]) -> str:
     ]
     with tempfile.TemporaryDirectory(dir=cache_dir("kernels"), prefix=".build-") as folder:
         return toolchain.run_zig(arguments, folder=Path(folder), text=numbered(source, name)).stderr
+
+
+_LINES_BEFORE = 2
 
 
 def numbered(source: str, name: str) -> str:
@@ -183,7 +193,7 @@ def _excerpt(message: Message, source: _Source) -> Iterator[str]:
         return
     column = _characters(text, message.column)
     marks = [" "] * (len(text) + 1)
-    for first, last in message.marked:
+    for first, last in source.marked(message):
         for position in range(_characters(text, first), min(_characters(text, last), len(text))):
             marks[position] = "~"
     marks[min(column, len(text))] = "^"
@@ -209,10 +219,12 @@ class _Source:
     def __init__(self, text: str, name: str) -> None:
         self._name = name
         self._lines: dict[tuple[str, int], str] = {}
+        self._given: dict[tuple[str, int], int] = {}  # lines as clang was given them, behind those of `numbered`
         file, number = name, 0
-        for line in re.split(r"\r\n|\n|\r", text):
+        for given, line in enumerate(re.split(r"\r\n|\n|\r", text), start=_LINES_BEFORE + 1):
             number += 1
             self._lines.setdefault((file, number), line)
+            self._given.setdefault((file, number), given)
             marker = re.match(r'\s*#\s*(?:line\s+)?(\d+)(?:\s+"((?:[^"\\]|\\.)*)")?', line)
             if marker:
                 number = int(marker[1]) - 1
@@ -224,6 +236,11 @@ class _Source:
 
     def line(self, message: Message) -> str | None:
         return self._lines.get((message.file, message.line))
+
+    def marked(self, message: Message) -> Iterator[tuple[int, int]]:
+        """(first, last) columns that clang marks on the line of `message`."""
+        given = self._given.get((message.file, message.line))
+        return ((first, last) for line, first, last in message.marked if line == given)
 
     def place(self, message: Message) -> str:
         """file:line:column, the column in characters, or what is known of it."""
