@@ -102,6 +102,127 @@ def test_a_product_is_a_chain_of_fused_steps(run, name, kind, accumulator):
     np.testing.assert_array_equal(d, fused_product(a, b, c).astype(accumulator))
 
 
+TYPES = {"float": np.float32, "half": np.float16, "bfloat": np.uint16}
+
+
+def rounded(kind, values):
+    """float32 values, rounded to `kind` to nearest, ties to even."""
+    if kind == "bfloat":
+        bits = np.asarray(values, np.float32).view(np.uint32).astype(np.uint64)
+        return ((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000).astype(np.uint32).view(np.float32)
+    return np.asarray(values, np.float32).astype(TYPES[kind]).astype(np.float32)
+
+
+def stored(kind, values):
+    if kind == "bfloat":
+        return (rounded(kind, values).view(np.uint32) >> 16).astype(np.uint16)
+    return np.asarray(values).astype(TYPES[kind])
+
+
+def loaded(kind, values):
+    return (values.astype(np.uint32) << 16).view(np.float32) if kind == "bfloat" else values.astype(np.float32)
+
+
+MIXED = """
+template <typename A, typename B, typename C, typename D>
+kernel void mixed(device const A* a, device const B* b, device const C* c, device D* d, device D* ab) {
+  simdgroup_matrix<A, 8, 8> ma;
+  simdgroup_matrix<B, 8, 8> mb;
+  simdgroup_matrix<C, 8, 8> mc;
+  simdgroup_matrix<D, 8, 8> md;
+  simdgroup_load(ma, a);
+  simdgroup_load(mb, b);
+  simdgroup_load(mc, c);
+  simdgroup_multiply_accumulate(md, ma, mb, mc);
+  simdgroup_store(md, d);
+  simdgroup_multiply(md, ma, mb);
+  simdgroup_store(md, ab);
+}
+"""
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        ("bfloat", "bfloat", "bfloat", "bfloat"),
+        ("bfloat", "bfloat", "float", "float"),
+        ("half", "float", "float", "half"),
+        ("float", "bfloat", "half", "bfloat"),
+        ("half", "half", "float", "bfloat"),
+    ],
+    ids="_".join,
+)
+def test_types_may_be_mixed(run, kinds):
+    rng = np.random.default_rng(12)
+    values = [rounded(kind, rng.standard_normal((8, 8))) for kind in kinds[:3]]
+    arrays = [stored(kind, one) for kind, one in zip(kinds, values, strict=False)]
+    d, product = (np.zeros((8, 8), TYPES[kinds[3]]) for _ in range(2))
+    written = ", ".join(kinds)
+    source = MIXED + f'template [[host_name("k")]] [[kernel]] decltype(mixed<{written}>) mixed<{written}>;\n'
+    run(source, "k", {**dict(enumerate(arrays)), 3: d, 4: product}, (32,), (32,))
+    np.testing.assert_array_equal(loaded(kinds[3], d), rounded(kinds[3], fused_product(*values)))
+    nothing = np.zeros((8, 8), np.float32)
+    np.testing.assert_array_equal(loaded(kinds[3], product), rounded(kinds[3], fused_product(*values[:2], nothing)))
+
+
+MEMORY = """
+template <typename T>
+kernel void memory(device const T* in, device T* out, uint lane [[thread_index_in_simdgroup]]) {
+  threadgroup T tile[20 * 24];
+  for (uint e = lane; e < 20 * 24; e += 32) tile[e] = in[e];
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  simdgroup_matrix<T, 8, 8> m;
+  const threadgroup T* from = tile;
+  simdgroup_load(m, from, 24, ulong2(5, 3));
+  simdgroup_store(m, out, 16, ulong2(1, 2));
+  simdgroup_load(m, tile, 24, ulong2(0, 9), true);
+  simdgroup_store(m, out, 16, ulong2(2, 11), true);
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  simdgroup_store(m, tile, 9, ulong2(0), true);
+  simdgroup_barrier(mem_flags::mem_threadgroup);
+  simdgroup_load(m, tile, 9);
+  m.thread_elements()[1] = m.thread_elements()[0];
+  simdgroup_store(m, out + 20 * 16);
+}
+"""
+
+
+@pytest.mark.parametrize("kind", list(TYPES))
+def test_strides_origins_and_transpositions_in_both_memories(run, kind):
+    source = MEMORY + f'template [[host_name("k")]] [[kernel]] decltype(memory<{kind}>) memory<{kind}>;\n'
+    x = np.arange(20 * 24).reshape(20, 24) % 251  # whole numbers that a bfloat holds
+    out = np.zeros(20 * 16 + 64, TYPES[kind])
+    run(source, "k", {0: stored(kind, x), 1: out}, (32,), (32,))
+    result = loaded(kind, out)
+    expected = np.zeros((20, 16))
+    expected[2:10, 1:9] = x[3:11, 5:13]
+    expected[11:19, 2:10] = x[9:17, 0:8]  # transposed on the way in and on the way out
+    np.testing.assert_array_equal(result[: 20 * 16].reshape(20, 16), expected)
+    last = x[9:17, 0:8].astype(float)
+    last[:, 1::2] = last[:, 0::2]
+    np.testing.assert_array_equal(result[20 * 16 :].reshape(8, 8), last)
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("simdgroup_matrix<int, 8, 8> m;", "simdgroup_matrix holds float, half or bfloat"),
+        ("simdgroup_matrix<float, 8, 4> m;", "simdgroup_matrix is 8 x 8"),
+        ("simdgroup_half8x8 m; simdgroup_load(m, x);", "simdgroup_load reads elements of the matrix's own type"),
+        ("simdgroup_half8x8 m; simdgroup_store(m, x);", "simdgroup_store writes elements of the matrix's own type"),
+    ],
+)
+def test_matrices_that_are_not_there_are_named(run, statement, message):
+    with pytest.raises(MetalError, match=message):
+        run(
+            f"kernel void wrong(device float* x) {{ {statement} }}\n",
+            "wrong",
+            {0: np.zeros(64, np.float32)},
+            (32,),
+            (32,),
+        )
+
+
 # A small GEMM in the style of tiled kernels: several accumulators, two steps of K in one block, a loop around them.
 TILED = """
 kernel void tiled(device const float* a [[buffer(0)]], device const float* b [[buffer(1)]],
@@ -164,7 +285,7 @@ def test_products_of_one_block_are_one_batch():
 
     preprocessed, kernels = compiler._understand(HEADER + TILED)
     text, found = entries.with_entries(preprocessed, kernels, None)
-    ir = compiler.optimised_ir(text, "-O2")
+    ir = compiler.optimised_ir(HEADER + TILED, text, "-O2")
     symbols = [entry.symbol for entry in found]
     assert lower(ir, symbols).batches == (8,)
     assert lower(ir, symbols, batch=False).batches == (1,) * 8
