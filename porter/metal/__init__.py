@@ -12,17 +12,24 @@ flushed, never contracted; an 8 x 8 product begins with c and takes k = 0..7 in 
 
 from __future__ import annotations
 
-from porter.metal.compiler import compile_module, kernel_names
-from porter.metal.library import BufferArgument, Kernel, Library, load_module, set_cores
+from porter.metal.air_library import AirLibrary
+from porter.metal.compiler import compile_source, kernel_names
+from porter.metal.execution import load
+from porter.metal.kernel import Kernel, set_cores
+from porter.metal.kernel_unit import KernelArgument, KernelEntry, KernelUnit
+from porter.metal.library import Library
 from porter.metal.runtime_build import runtime_library
 
 __all__ = [
-    "BufferArgument",
+    "AirLibrary",
     "Kernel",
+    "KernelArgument",
+    "KernelEntry",
+    "KernelUnit",
     "Library",
-    "compile_module",
+    "compile_source",
     "kernel_names",
-    "load_module",
+    "load",
     "runtime_library",
     "set_cores",
 ]

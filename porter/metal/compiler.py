@@ -1,23 +1,25 @@
 # SPDX-FileCopyrightText: 2026 The steel-port authors
 # SPDX-License-Identifier: BSD-3-Clause
-"""Metal source in, a shared object out that the runtime can run (runtime/kernel_abi.h).
+"""Metal source in, a KernelUnit out (kernel_unit).
 
-The way: patch -> preprocess -> put entries in (`entries`) -> clang to optimised IR -> `lowering` -> code -> link. The
-compiler is the clang of the package `ziglang`. Results are kept in our cache under a digest of everything that can
-change them: the source, this package's own files, the compiler and the processor.
+The way: patch -> preprocess -> put entries in (`entries`) -> clang to LLVM IR, not optimised. The compiler is the clang
+of the package `ziglang`. Units are kept in the cache under a digest of everything that can change them: the source,
+this package's own files and the compiler.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import tempfile
-from collections.abc import Collection, Sequence
-from functools import cache, lru_cache
+from collections.abc import Collection, Mapping
+from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 
 from porter.cache import cache_dir
-from porter.errors import MetalError, ParseError
-from porter.metal import diagnostics, toolchain
+from porter.errors import ParseError
+from porter.metal import diagnostics, kernel_cache, toolchain
 from porter.metal import entries as entries_of
 from porter.metal.entries import SOURCE_NAME, Entry
 from porter.metal.frontend import (
@@ -25,37 +27,37 @@ from porter.metal.frontend import (
     MAIN_FILE,
     RUNTIME,
     SHIM,
-    KernelArgumentDeclaration,
     KernelDeclaration,
     Mode,
     compiler_arguments,
     declared_kernels,
 )
 from porter.metal.frontend import parse as parse_source
-from porter.metal.lowering import Lowered, lower
-from porter.metal.runtime_build import runtime_library
+from porter.metal.function_constants import Value
+from porter.metal.kernel_unit import MAX_THREADS, KernelArgument, KernelEntry, KernelUnit
+from porter.metal.package import checking, package_digest
 from porter.metal.source_checks import check_calls, check_kernels, check_results, check_text
 
-_MAX_THREADS = 1024
 # Eight times the largest source there may be.
 _MAX_PREPROCESSED_BYTES = 128 << 20
 
-# Entries are whole kernels: a call site then stands for one place in one kernel, which is what lanes meet at, and what
-# a kernel needs can be read off its entry. Without sibling calls a return address names the call it returns to.
+# What the optimiser is not told is for `execution`, which runs it: clang only writes down what the source says. Without
+# sibling calls a return address names the call it returns to.
 _CODE_ARGUMENTS = (
+    "-O2",
+    "-Xclang",
+    "-disable-llvm-passes",
     "-fPIC",
     "-fvisibility=hidden",
     "-fno-optimize-sibling-calls",
     "-fno-math-errno",
-    # Before it is inlined, a function that waits inside must not be copied to two places either.
-    "-Xclang",
-    "-fconvergent-functions",
     "-fno-asynchronous-unwind-tables",
-    "-mllvm",
-    "-inline-threshold=1000000",
     "-Xclang",
     "-fdenormal-fp-math-f32=preserve-sign,preserve-sign",
 )
+# So that a report of the sanitizer names the line.
+_CHECKED_ARGUMENTS = ("-gline-tables-only",)
+_IR_OUTPUT = ("-S", "-emit-llvm", "-o", "module.ll", "-x", "c++-cpp-output", "-")
 
 
 def kernel_names(source: str) -> tuple[str, ...]:
@@ -64,47 +66,49 @@ def kernel_names(source: str) -> tuple[str, ...]:
     return entries_of.host_names(preprocessed, kernels)
 
 
-def compile_module(source: str, *, optimise: bool = True, kernels: Collection[str] | None = None) -> Path:
-    """Compile self-contained Metal source and return the shared object.
+def compile_source(
+    source: str, *, kernels: Collection[str] | None = None, constants: Mapping[str | int, Value] | None = None
+) -> KernelUnit:
+    """Compile self-contained Metal source.
 
-    `kernels` are the host names to compile (default: all that the source instantiates, and its plain kernels). Without
-    `optimise` the code is simpler and every 8 x 8 product makes the lanes meet; the results are the same bits.
-    Raises MetalError, with the line of the source where there is one, and ToolchainError.
+    `kernels` are the host names to compile (default: all that the source instantiates, and its plain kernels),
+    `constants` the values of function constants, by name or index. Raises MetalError, with the line of the source where
+    there is one, and ToolchainError.
     """
     wanted = None if kernels is None else sorted(set(kernels))
-    runtime = runtime_library()
-    key = toolchain.digest(
-        [source, str(optimise), json.dumps(wanted), _package_digest(), toolchain.cpu_identity(), str(runtime)]
-    )
-    folder = cache_dir("kernels")
-    module = folder / f"{key}.so"
-    if module.is_file():
-        return module
+    given = sorted((repr(name), repr(value)) for name, value in (constants or {}).items())
+    key = toolchain.digest([source, json.dumps([wanted, given]), str(checking()), package_digest()])
+
+    def compiled() -> bytes:
+        unit = _compiled(source, wanted, constants)
+        return json.dumps({"ir": unit.ir, "kernels": [asdict(kernel) for kernel in unit.kernels]}).encode()
+
+    kept = json.loads(kernel_cache.compiled(key, compiled))
+    return KernelUnit(SOURCE_NAME, kept["ir"], tuple(map(_entry_of, kept["kernels"])))
+
+
+def _entry_of(kept: dict[str, object]) -> KernelEntry:
+    arguments = tuple(KernelArgument(**argument) for argument in kept.pop("arguments"))  # type: ignore[attr-defined]
+    return KernelEntry(arguments=arguments, **kept)  # type: ignore[arg-type]
+
+
+def _compiled(source: str, wanted: Collection[str] | None, constants: Mapping[str | int, Value] | None) -> KernelUnit:
     preprocessed, declared = _understand(source)
-    text, entries = entries_of.with_entries(preprocessed, declared, wanted)
-    ir = optimised_ir(source, text, "-O2" if optimise else "-O1")
+    text, entries = entries_of.with_entries(preprocessed, declared, wanted, constants)
+    ir = _ir(source, text)
     check_calls(ir, source, SOURCE_NAME)
-    lowered = lower(ir, [entry.symbol for entry in entries], batch=optimise)
-    _check_defined(lowered)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".build-") as name:
-        build = Path(name)
-        _build(lowered, entries, runtime, build)
-        (build / "module.so").replace(module)
-    return module
+    facts = _facts(ir)
+    ir = _FACT.sub("", ir)
+    return KernelUnit(SOURCE_NAME, ir, tuple(_kernel(entry, facts) for entry in entries))
 
 
-@cache
-def _package_digest() -> str:
-    """Of every file of this package that has a part in a module, and of the compiler."""
-    here = Path(__file__).parent
-    return toolchain.digest(
-        [
-            toolchain.digest_of_folder(SHIM),
-            toolchain.digest_of_folder(RUNTIME, "kernel_*.h"),
-            toolchain.digest_of_folder(here, "*.py"),
-            str(toolchain.zig().stat().st_size),
-        ]
+def _kernel(entry: Entry, facts: Mapping[str, tuple[int, ...]]) -> KernelEntry:
+    limit = facts[f"msl_limit_{entry.index}"][0] or MAX_THREADS
+    arguments = tuple(
+        KernelArgument(one.name, one.type, one.address_space or "", one.slot or 0, size, one.is_const)
+        for one, size in zip(entry.bound, facts[f"msl_sizes_{entry.index}"], strict=False)
     )
+    return KernelEntry(entry.host_name, entry.symbol, arguments, min(limit, MAX_THREADS))
 
 
 @lru_cache(maxsize=8)
@@ -150,120 +154,35 @@ def _preprocessed(source: str) -> str:
 
 
 def _target() -> tuple[str, ...]:
-    return ("-target", "x86_64-linux-gnu", "-march=native")
+    return ("-target", "x86_64-linux-gnu")
 
 
-_IR_OUTPUT = ("-S", "-emit-llvm", "-o", "module.ll", "-x", "c++-cpp-output", "-")
-
-
-def optimised_ir(source: str, preprocessed: str, level: str) -> str:
+def _ir(source: str, preprocessed: str) -> str:
     """LLVM IR of `source`, which is preprocessed and has entries. Raises MetalError that names the line."""
     with tempfile.TemporaryDirectory(dir=cache_dir("kernels"), prefix=".build-") as name:
         folder = Path(name)
         closed = (*toolchain.closed((SHIM, RUNTIME)), "-fno-gnu-inline-asm", *diagnostics.PLACES)
-        arguments = ["clang", *_target(), *closed, *DIALECT, *_CODE_ARGUMENTS, level, *_IR_OUTPUT]
+        checked = _CHECKED_ARGUMENTS if checking() else ()
+        arguments = ["clang", *_target(), *closed, *DIALECT, *_CODE_ARGUMENTS, *checked, *_IR_OUTPUT]
         result = toolchain.run_zig(arguments, folder=folder, text=preprocessed)
         if result.returncode != 0:
             raise diagnostics.explain(source, SOURCE_NAME, result.stderr, _target())
         return (folder / "module.ll").read_text()
 
 
-def _check_defined(lowered: Lowered) -> None:
-    if lowered.undefined:
-        raise MetalError(
-            f"nothing defines {', '.join(lowered.undefined[:5])}",
-            where=SOURCE_NAME,
-            expected="only functions that the source or Metal's library defines, and function constants with a value",
-        )
-
-
-def _build(lowered: Lowered, entries: Sequence[Entry], runtime: Path, build: Path) -> None:
-    (build / "lowered.ll").write_text(lowered.text)
-    (build / "table.c").write_text(_table(entries, lowered))
-    steps = (
-        [
-            "clang",
-            "-target",
-            "x86_64-linux-gnu",
-            "-O2",
-            "-fPIC",
-            "-Xclang",
-            "-disable-llvm-passes",
-            "-c",
-            "-x",
-            "ir",
-            "lowered.ll",
-            "-o",
-            "kernels.o",
-        ],
-        [
-            "clang",
-            "-target",
-            "x86_64-linux-gnu",
-            "-O1",
-            "-fPIC",
-            "-nostdinc",
-            "-isystem",
-            str(SHIM),
-            "-isystem",
-            str(RUNTIME),
-            "-c",
-            "table.c",
-            "-o",
-            "table.o",
-        ],
-        [
-            "ld.lld",
-            "-shared",
-            "--no-undefined-version",
-            "-rpath",
-            str(runtime.parent),
-            "-o",
-            "module.so",
-            "kernels.o",
-            "table.o",
-            str(runtime),
-        ],
-    )
-    for step in steps:
-        result = toolchain.run_zig(step, folder=build)
-        if result.returncode != 0:
-            raise toolchain.source_error(result.stderr, SOURCE_NAME)
-
-
 # ---------------------------------------------------------------------------------------------------------------------
-# The table of a module
+# What entries leave in the module
+
+_FACT = re.compile(r"^@(msl_(?:limit|sizes)_\d+) = .*?constant (.*?)(?:, align \d+)?$\n", re.M)
 
 
-def _table(entries: Sequence[Entry], lowered: Lowered) -> str:
-    """C source of `msl_module`."""
-    lines = ['#include "kernel_abi.h"']
-    rows = []
-    for entry in entries:
-        lines.append(f"void {entry.symbol}(void* const*, char*, const msl_thread*);")
-        sizes = lowered.constants[f"msl_sizes_{entry.index}"]
-        arguments = [_argument_row(one, size) for one, size in zip(entry.buffers, sizes, strict=False)]
-        lines.append(f"static const msl_argument arguments_{entry.index}[] = {{{', '.join(arguments) or '{0}'}}};")
-        limit = lowered.constants[f"msl_limit_{entry.index}"][0] or _MAX_THREADS
-        needs = lowered.needs[entry.symbol]
-        rows.append(
-            f"  {{{_text(entry.host_name)}, {entry.symbol}, {min(limit, _MAX_THREADS)}, {needs.threadgroup_memory}, "
-            f"{int(needs.fibers)}, {len(arguments)}, arguments_{entry.index}}},"
-        )
-    lines += ["static const msl_kernel kernels[] = {", *(rows or ["  {0},"]), "};"]
-    lines.append(f"const msl_module_info msl_module = {{MSL_ABI_VERSION, {len(rows)}, kernels}};")
-    return "\n".join(lines) + "\n"
+def _facts(ir: str) -> dict[str, tuple[int, ...]]:
+    """The integers: `@msl_limit_0 = constant i32 128`, `@msl_sizes_0 = constant [2 x i32] [i32 4, i32 8]`."""
+    return {found[1]: _integers(found[2]) for found in _FACT.finditer(ir)}
 
 
-def _argument_row(argument: KernelArgumentDeclaration, size: int) -> str:
-    texts = ", ".join(_text(text) for text in (argument.name, argument.type, argument.address_space or ""))
-    return f"{{{texts}, {argument.slot}, {size}, {int(argument.is_const)}}}"
-
-
-def _text(value: str) -> str:
-    """A C string literal."""
-    return (
-        '"'
-        + "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else f"\\{ord(c):03o}" for c in value)
-        + '"'
-    )
+def _integers(value: str) -> tuple[int, ...]:
+    array = re.match(r"\[(\d+) x i32\] ", value)
+    if value.endswith("zeroinitializer"):
+        return (0,) * (int(array[1]) if array else 1)
+    return tuple(map(int, re.findall(r"\bi32 (-?\d+)", value[array.end() :] if array else value)))

@@ -8,8 +8,8 @@ machine. Neither knows the other, so that lanes as vector lanes, or another devi
 
 `KernelUnit.ir` is LLVM IR in these terms (runtime/kernel_abi.h, runtime/kernel_operations.h):
 
-- an entry is `void (ptr buffers, ptr memory, ptr here)`: bound addresses (threadgroup arguments behind the buffers), the
-  threadgroup's memory and the thread's place;
+- an entry is `void (ptr buffers, ptr memory, ptr here)`: bound addresses (threadgroup arguments behind the buffers),
+  the threadgroup's memory and the thread's place;
 - a threadgroup variable is a thread_local global, everything is in address space 0;
 - what lanes do together is a call of a function in kernel_operations.h, an 8 x 8 product the pure function
   `msl_matrix_multiply_accumulate` of this lane's two elements of each matrix;

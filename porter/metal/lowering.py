@@ -23,6 +23,12 @@ from porter.metal.matrix_lowering import PRODUCT, WAITING, Batches
 _NEEDS_FIBERS = WAITING | {PRODUCT}
 _RUNTIME = _NEEDS_FIBERS | {"msl_lane_index", "msl_threadgroup_memory", "msl_matrix_elements"}
 
+# What an entry's second argument, the threadgroup's memory, is called after lowering.
+_MEMORY = "%msl.memory"
+
+# A call that is the last thing a function does would become a jump, and the place that lanes meet at its caller's.
+_TAIL = re.compile(rf"\btail (?=call [^@]*@(?:{'|'.join(sorted(WAITING))})\()")
+
 _NAME = r'[\w.$]+|"[^"]+"'
 _FUNCTION = re.compile(rf"^define\b.*?@({_NAME})\(.*?^\}}\n", re.M | re.S)
 _LABEL = re.compile(r"^[\w.$\"]+:")
@@ -42,11 +48,10 @@ class Needs:
 
 @dataclass(frozen=True)
 class Lowered:
-    """The IR to compile, what each entry needs, constants read off, and symbols that nothing defines."""
+    """The IR to compile, what each entry needs, and symbols that nothing defines."""
 
     text: str
     needs: Mapping[str, Needs]
-    constants: Mapping[str, tuple[int, ...]]
     undefined: tuple[str, ...]
     batches: tuple[int, ...]
     """Products in each call of the runtime, in the order of the text."""
@@ -71,7 +76,7 @@ def lower(text: str, entries: Iterable[str], *, batch: bool = True) -> Lowered:
     lowered = {}
     for function in functions.values():
         lines = _lower_variables(function, offsets[function.name], function.name in reached)
-        lowered[function.name] = "\n".join(batches.lower(lines)) + "\n"
+        lowered[function.name] = _TAIL.sub("", "\n".join(batches.lower(lines)) + "\n")
     text = _FUNCTION.sub(lambda found: lowered.get(found[1], ""), text)
     text = _VARIABLE.sub("", text)
     text = re.sub(rf"^declare double @{PRODUCT}\(.*$", "", text, flags=re.M)
@@ -81,7 +86,6 @@ def lower(text: str, entries: Iterable[str], *, batch: bool = True) -> Lowered:
     return Lowered(
         text=text + batches.declarations(),
         needs={entry: Needs(memory[entry], bool(_NEEDS_FIBERS & symbols[entry])) for entry in entries},
-        constants=_constants(text),
         undefined=_undefined(text, _symbols(functions, functions)),
         batches=tuple(batches.sizes),
     )
@@ -113,7 +117,12 @@ def _name_values(function: str) -> str:
 
 def _plain_arguments(function: str) -> str:
     """Drop what the optimiser found out about an entry's arguments: lowering makes use of the threadgroup's memory."""
-    return re.sub(r"\(ptr [^()]*(?:\([^()]*\)[^()]*)*%v2\)", "(ptr %v0, ptr %v1, ptr %v2)", function, count=1)
+    head, body = function.split("{\n", 1)
+    buffers, memory, here, *count = re.findall(r"%[\w.$]+", head)  # a row (row.py) has a count too
+    body = re.sub(rf"{re.escape(memory)}(?![\w.$])", _MEMORY, body)
+    arguments = ", ".join([f"ptr {buffers}", f"ptr {_MEMORY}", f"ptr {here}", *(f"i32 {one}" for one in count)])
+    head = re.sub(r"\(ptr .*%[\w.$]+\)", f"({arguments})", head, count=1)
+    return f"{head}{{\n{body}"
 
 
 def _reached(names: Iterable[str], functions: Mapping[str, _Function]) -> set[str]:
@@ -190,6 +199,14 @@ def _place(names: Iterable[str], sizes: Mapping[str, tuple[int, int]], offsets: 
     return end
 
 
+def needs_fibers(text: str, entry: str) -> bool:
+    """Whether a thread of the entry may have to wait for others. `text` need not be optimised."""
+    calls = {found[1]: set(re.findall(rf"@({_NAME})", found[0])) - {found[1]} for found in _FUNCTION.finditer(text)}
+    functions = {name: _Function(name, "", callees) for name, callees in calls.items()}
+    # A row of threads has one place for all, so that asking the runtime for the own lane needs a fiber too.
+    return bool((_NEEDS_FIBERS | {"msl_lane_index"}) & _symbols(_reached([entry], functions), functions))
+
+
 def _lower_variables(function: _Function, offsets: Mapping[str, int], is_entry: bool) -> list[str]:
     lines = []
     for number, line in enumerate(function.text.splitlines()):
@@ -197,7 +214,7 @@ def _lower_variables(function: _Function, offsets: Mapping[str, int], is_entry: 
         if found is None or found.group(2) not in offsets:
             lines.append(line)
             continue
-        base = "%v1"  # the second argument of an entry
+        base = _MEMORY
         if not is_entry:
             base = f"%msl.memory.{number}"
             lines.append(f"  {base} = call ptr @msl_threadgroup_memory()")
@@ -207,21 +224,6 @@ def _lower_variables(function: _Function, offsets: Mapping[str, int], is_entry: 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Reading facts off
-
-
-def _constants(text: str) -> dict[str, tuple[int, ...]]:
-    """The integers that entries leave in the module: `@msl_limit_0 = constant i32 128`, `@msl_sizes_0 = ...`."""
-    constants = {}
-    for found in re.finditer(r"^@(msl_(?:limit|sizes)_\d+) = .*?constant (.*?)(?:, align \d+)?$", text, re.M):
-        kind, value = re.fullmatch(r"(\[\d+ x i32\]|i32) (.*)", found.group(2)).groups()  # type: ignore[union-attr]
-        if value == "zeroinitializer":
-            length = re.match(r"\[(\d+)", kind)
-            constants[found.group(1)] = (0,) * int(length.group(1)) if length else (0,)
-        else:
-            constants[found.group(1)] = tuple(
-                int(number) for number in re.findall(r"(?:i32 )?(-?\d+)(?=[,\]]|$)", value)
-            )
-    return constants
 
 
 def _undefined(text: str, used: Collection[str]) -> tuple[str, ...]:

@@ -52,6 +52,130 @@ def test_every_thread_knows_its_place(run, threads, group):
         assert out[z, y, x].tolist() == expected, at
 
 
+OTHER_PLACES = """
+kernel void other_places(device uint* out,
+                         ushort thread_position_in_grid [[thread_position_in_grid]],
+                         uint2 origin [[grid_origin]],
+                         ushort3 grid_size [[grid_size]],
+                         uint thread_execution_width [[ thread_execution_width ]],
+                         uint lane_of_quad [[thread_index_in_quadgroup]],
+                         ushort quad [[quadgroup_index_in_threadgroup]],
+                         uint quads [[quadgroups_per_threadgroup]],
+                         uint3 dispatch [[dispatch_threads_per_threadgroup]],
+                         ushort simdgroups [[dispatch_simdgroups_per_threadgroup]],
+                         uint dispatched_quads [[dispatch_quadgroups_per_threadgroup]],
+                         ushort simdgroup [[simdgroup_index_in_threadgroup]],
+                         ushort threads_per_simdgroup [[threads_per_simdgroup]]) {
+  device uint* row = out + 16 * thread_position_in_grid;
+  row[0] = origin.x; row[1] = origin.y; row[2] = grid_size.x; row[3] = grid_size.y; row[4] = grid_size.z;
+  row[5] = thread_execution_width; row[6] = lane_of_quad; row[7] = quad; row[8] = quads;
+  row[9] = dispatch.x; row[10] = dispatch.y; row[11] = simdgroups; row[12] = dispatched_quads;
+  row[13] = simdgroup; row[14] = threads_per_simdgroup;
+}
+"""
+
+
+def test_the_other_attributes_and_arguments_that_have_their_names(run):
+    out = np.zeros((99, 16), np.uint32)
+    run(OTHER_PLACES, "other_places", {0: out}, (99,), (70,))
+    for i, row in enumerate(out):
+        inside = i % 70
+        size = 70 if i < 70 else 29
+        expected = [0, 0, 99, 1, 1, 32, inside % 4, inside // 4, -(-size // 4), 70, 1, 3, 18, inside // 32, 32]
+        assert row[:15].tolist() == expected, i
+
+
+WITHOUT_INDEX = """
+struct Range { int first; float step; };
+kernel void without_index(device float* out, constant Range& range, constant const int offsets[2],
+                          device const float4* vectors [[buffer(1)]], uint i [[thread_position_in_grid]]) {
+  out[i] = range.first + range.step * i + offsets[i % 2] + vectors[i / 4][i % 4];
+}
+"""
+
+
+def test_buffers_without_an_index_take_the_free_ones(run):
+    """out is 0, range 2 (1 is taken) and offsets 3."""
+    vectors, out = np.arange(8, dtype=np.float32) ** 2, np.zeros(8, np.float32)
+    given = np.array([7], np.int32).tobytes() + np.array([0.5], np.float32).tobytes()
+    buffers = {0: out, 1: vectors, 2: given, 3: np.array([100, 200], np.int32)}
+    run(WITHOUT_INDEX, "without_index", buffers, (8,), (8,))
+    i = np.arange(8)
+    np.testing.assert_array_equal(out, 7 + 0.5 * i + np.where(i % 2, 200, 100) + vectors)
+
+
+DYNAMIC = """
+kernel void dynamic(device const float* in, device float* out, threadgroup float* a [[threadgroup(0)]],
+                    threadgroup float4* b [[threadgroup(2)]], uint n [[threads_per_threadgroup]],
+                    uint i [[thread_index_in_threadgroup]], uint at [[thread_position_in_grid]]) {
+  threadgroup float fixed[64];
+  fixed[i] = in[at];
+  a[i] = 2 * in[at];
+  b[i] = float4(in[at], i, n, 1);
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  const uint j = n - 1 - i;
+  out[at] = fixed[j] + 10 * a[j] + 100 * b[j].y + b[j].x;
+}
+"""
+
+
+def test_threadgroup_memory_whose_size_the_host_sets():
+    from porter.metal import Library
+
+    kernel = Library("#include <metal_stdlib>\nusing namespace metal;\n" + DYNAMIC)["dynamic"]
+    rows = [(one.name, one.address_space, one.slot) for one in kernel.arguments if one.address_space == "threadgroup"]
+    assert rows == [("a", "threadgroup", 0), ("b", "threadgroup", 2)]
+    x, out = np.arange(160, dtype=np.float32), np.zeros(160, np.float32)
+    kernel({0: x, 1: out}, (160,), (64,), threadgroup_memory={0: 64 * 4, 2: 64 * 16})
+    for first in range(0, 160, 64):
+        part = x[first : first + 64]
+        i = np.arange(len(part), dtype=np.float32)
+        expected = (part + 10 * 2 * part + 100 * i + part)[::-1]
+        np.testing.assert_array_equal(out[first : first + 64], expected)
+
+
+LOGGING = """
+constant os_log logger("subsystem", "category");
+kernel void logging(device int* out, uint i [[thread_position_in_grid]]) {
+  logger.log("plain");
+  logger.log_debug("value %d of %f", out[i], 0.5f);
+  logger.log_info("info %u", i);
+  logger.log_error("error");
+  logger.log_fault("fault %d", 1);
+  logger.log_with_type(os_log_type::debug, "typed %d", 2);
+  os_log_default.log_debug("default");
+  metal::os_log local("a", "b");
+  local.log("local");
+  out[i]++;
+}
+"""
+
+
+def test_logging_is_accepted(run):
+    out = np.zeros(4, np.int32)
+    run(LOGGING, "logging", {0: out}, (4,), (4,))
+    assert out.tolist() == [1] * 4
+
+
+TWO_WAYS = """
+kernel void two_ways(device uint* out, uint i [[thread_index_in_threadgroup]]) {
+  threadgroup atomic_uint count;
+  if (i == 0) atomic_store_explicit(&count, 0u, memory_order_relaxed);
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  atomic_fetch_add_explicit(&count, i, memory_order_relaxed);
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  if (i == 0) out[0] = atomic_load_explicit(&count, memory_order_relaxed);
+}
+"""
+
+
+def test_a_barrier_is_one_whatever_is_known_on_the_way_to_it(run):
+    """The optimiser knows in front of the barriers what the last condition will be, and copied all in between."""
+    out = np.zeros(1, np.uint32)
+    run(TWO_WAYS, "two_ways", {0: out}, (96,), (96,))
+    assert out[0] == 95 * 96 // 2
+
+
 REVERSE = """
 kernel void reverse(device const float* in [[buffer(0)]], device float* out [[buffer(1)]],
                     uint i [[thread_position_in_threadgroup]], uint n [[threads_per_threadgroup]],

@@ -10,6 +10,7 @@
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <deque>
 #include <exception>
 #include <memory>
@@ -51,13 +52,14 @@ class Job {
       if (!core) {
         core = std::make_unique<Core>();
       }
+      core->prepare(grid_);
       for (;;) {
         const std::uint64_t first = next_.fetch_add(run_);
         if (first >= count_ || failed_.load(std::memory_order_relaxed)) {
           return;
         }
         for (std::uint64_t index = first; index < std::min(first + run_, count_); ++index) {
-          if (!core->run(grid_, index)) {
+          if (!core->run(index)) {
             return fail(core->error());
           }
         }
@@ -161,51 +163,68 @@ class Pool {
   std::atomic<std::uint32_t> cores_{1};
 };
 
-// What is wrong with a dispatch, or an empty string.
-std::string check(const msl_kernel& kernel, void* const* buffers, const std::uint64_t* threads,
-                  const std::uint64_t* group) {
-  const std::string name = std::string("kernel ") + kernel.host_name + ": ";
+// What is wrong with the sizes of a grid, or an empty string.
+std::string check_sizes(const msl_kernel& kernel, const msl_launch& launch) {
   std::uint64_t size = 1;
   for (int axis = 0; axis < 3; ++axis) {
-    const std::string of_axis = std::string(1, "xyz"[axis]) + " is " + std::to_string(group[axis]);
-    if (group[axis] == 0 || group[axis] > MSL_MAX_THREADS_PER_THREADGROUP) {
-      return name + "the threadgroup's " + of_axis + ", expected 1.." + std::to_string(MSL_MAX_THREADS_PER_THREADGROUP);
+    const std::uint64_t group = launch.group[axis], threads = launch.threads[axis];
+    const std::string name(1, "xyz"[axis]);
+    if (group == 0 || group > MSL_MAX_THREADS_PER_THREADGROUP) {
+      return "the threadgroup's " + name + " is " + std::to_string(group) + ", expected 1.." +
+             std::to_string(MSL_MAX_THREADS_PER_THREADGROUP);
     }
-    if (threads[axis] == 0 || threads[axis] > UINT32_MAX) {
-      return name + "the grid's " + std::string(1, "xyz"[axis]) + " is " + std::to_string(threads[axis]) +
-             ", expected 1.." + std::to_string(UINT32_MAX);
+    if (threads == 0 || threads > UINT32_MAX) {
+      return "the grid's " + name + " is " + std::to_string(threads) + ", expected 1.." + std::to_string(UINT32_MAX);
     }
-    size *= group[axis];
+    size *= group;
   }
   if (size > kernel.max_threads) {
-    return name + "the threadgroup has " + std::to_string(size) + " threads, more than the kernel's limit of " +
+    return "the threadgroup has " + std::to_string(size) + " threads, more than the kernel's limit of " +
            std::to_string(kernel.max_threads);
   }
-  if (kernel.threadgroup_memory > kMaxThreadgroupMemory) {
-    return name + "needs " + std::to_string(kernel.threadgroup_memory) + " bytes of threadgroup memory, more than the " +
+  return {};
+}
+
+std::string check_memory(const msl_kernel& kernel, const msl_launch& launch) {
+  std::uint64_t memory = kernel.threadgroup_memory;
+  for (const std::uint64_t length : launch.threadgroup_lengths) {
+    if (length > kMaxThreadgroupMemory) {
+      memory = length;
+      break;
+    }
+    if (length > 0) {
+      memory = threadgroup_argument_place(static_cast<std::uint32_t>(memory)) + length;
+    }
+  }
+  if (memory > kMaxThreadgroupMemory) {
+    return "needs " + std::to_string(memory) + " bytes of threadgroup memory, more than the " +
            std::to_string(kMaxThreadgroupMemory) + " there are";
   }
+  return {};
+}
+
+std::string check_arguments(const msl_kernel& kernel, const msl_launch& launch) {
   for (std::uint32_t i = 0; i < kernel.argument_count; ++i) {
     const msl_argument& argument = kernel.arguments[i];
-    if (buffers[argument.slot] == nullptr) {
-      return name + "argument " + argument.name + " [[buffer(" + std::to_string(argument.slot) + ")]] is not bound";
+    const std::string slot = std::to_string(argument.slot) + ")]]";
+    if (std::strcmp(argument.address_space, "threadgroup") == 0) {
+      if (launch.threadgroup_lengths[argument.slot] == 0) {
+        return std::string("argument ") + argument.name + " [[threadgroup(" + slot + " was given no memory";
+      }
+    } else if (launch.buffers[argument.slot].address == nullptr) {
+      return std::string("argument ") + argument.name + " [[buffer(" + slot + " is not bound";
     }
   }
   return {};
 }
 
-std::string dispatch(const msl_kernel& kernel, void* const* buffers, const std::uint64_t* threads,
-                     const std::uint64_t* group) {
-  std::string error = check(kernel, buffers, threads, group);
-  if (!error.empty()) {
-    return error;
-  }
-  Grid grid{&kernel, buffers, {}, {}, {}};
+std::string run(const msl_kernel& kernel, const msl_launch& launch) {
+  Grid grid{&kernel, &launch, {}, {}, {}};
   std::uint64_t count = 1;
   for (int axis = 0; axis < 3; ++axis) {
-    grid.threads[axis] = static_cast<std::uint32_t>(threads[axis]);
-    grid.group[axis] = static_cast<std::uint32_t>(group[axis]);
-    grid.groups[axis] = static_cast<std::uint32_t>((threads[axis] + group[axis] - 1) / group[axis]);
+    grid.threads[axis] = static_cast<std::uint32_t>(launch.threads[axis]);
+    grid.group[axis] = static_cast<std::uint32_t>(launch.group[axis]);
+    grid.groups[axis] = static_cast<std::uint32_t>((launch.threads[axis] + launch.group[axis] - 1) / launch.group[axis]);
     count *= grid.groups[axis];
   }
   // Small threadgroups of cheap kernels are taken several at a time, but every core gets some.
@@ -214,7 +233,21 @@ std::string dispatch(const msl_kernel& kernel, void* const* buffers, const std::
   const std::uint64_t useful = std::min(cores, (count + run - 1) / run);
   Job job(grid, count, run);
   Pool::instance().run(job, static_cast<std::uint32_t>(useful - 1));
-  return job.error().empty() ? std::string() : std::string("kernel ") + kernel.host_name + ": " + job.error();
+  return job.error();
+}
+
+std::string dispatch(const msl_kernel& kernel, const msl_launch& launch) {
+  std::string error = check_sizes(kernel, launch);
+  if (error.empty()) {
+    error = check_memory(kernel, launch);
+  }
+  if (error.empty()) {
+    error = check_arguments(kernel, launch);
+  }
+  if (error.empty()) {
+    error = run(kernel, launch);
+  }
+  return error.empty() ? error : std::string("kernel ") + kernel.host_name + ": " + error;
 }
 
 }  // namespace
@@ -222,14 +255,13 @@ std::string dispatch(const msl_kernel& kernel, void* const* buffers, const std::
 
 extern "C" {
 
-int msl_dispatch(const msl_kernel* kernel, void* const* buffers, const uint64_t threads[3], const uint64_t group[3],
-                 char* error, uint64_t error_size) {
+int msl_dispatch(const msl_kernel* kernel, const msl_launch* launch, char* error, uint64_t error_size) {
   std::string message;
   if (msl::Core::running != nullptr) {
     message = "a kernel cannot dispatch a kernel";
   } else {
     try {
-      message = msl::dispatch(*kernel, buffers, threads, group);
+      message = msl::dispatch(*kernel, *launch);
     } catch (const std::exception& exception) {
       message = std::string("the runtime failed: ") + exception.what();
     }

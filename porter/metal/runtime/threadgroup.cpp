@@ -49,63 +49,87 @@ Core::~Core() {
   std::free(slots_);
 }
 
-bool Core::run(const Grid& grid, std::uint64_t index) {
-  error_.clear();
+void Core::prepare(const Grid& grid) {
   grid_ = &grid;
-  place_threads(grid, index);
-  std::memset(threadgroup_memory_, kUninitialised, grid.kernel->threadgroup_memory);
+  for (int slot = 0; slot < MSL_MAX_BUFFERS; ++slot) {
+    addresses_[static_cast<std::size_t>(slot)] = grid.launch->buffers[slot].address;
+  }
+  memory_size_ = grid.kernel->threadgroup_memory;
+  for (int index = 0; index < MSL_MAX_THREADGROUP_ARGUMENTS; ++index) {
+    if (grid.launch->threadgroup_lengths[index] == 0) {
+      continue;
+    }
+    memory_size_ = threadgroup_argument_place(memory_size_);
+    addresses_[static_cast<std::size_t>(MSL_MAX_BUFFERS + index)] = threadgroup_memory_ + memory_size_;
+    memory_size_ += static_cast<std::uint32_t>(grid.launch->threadgroup_lengths[index]);
+  }
+}
+
+bool Core::run(std::uint64_t index) {
+  error_.clear();
+  place_group(index);
+  std::memset(threadgroup_memory_, kUninitialised, memory_size_);
   running = this;
-  if (grid.kernel->needs_fibers != 0) {
-    run_fibers(grid);
+  if (grid_->kernel->needs_fibers != 0) {
+    run_fibers();
   } else {
-    run_plain(grid);
+    run_rows();
   }
   running = nullptr;
   return error_.empty();
 }
 
-void Core::place_threads(const Grid& grid, std::uint64_t index) {
-  std::uint32_t group[3], size[3];
+void Core::place_group(std::uint64_t index) {
+  const Grid& grid = *grid_;
+  msl_thread& place = group_place_;
+  thread_count_ = 1;
   for (int axis = 0; axis < 3; ++axis) {
-    group[axis] = static_cast<std::uint32_t>(index % grid.groups[axis]);
+    const auto group = static_cast<std::uint32_t>(index % grid.groups[axis]);
     index /= grid.groups[axis];
-    const std::uint32_t left = grid.threads[axis] - group[axis] * grid.group[axis];
-    size[axis] = left < grid.group[axis] ? left : grid.group[axis];
+    const std::uint32_t left = grid.threads[axis] - group * grid.group[axis];
+    place.threadgroup_position_in_grid[axis] = group;
+    place.threads_per_grid[axis] = grid.threads[axis];
+    place.threads_per_threadgroup[axis] = left < grid.group[axis] ? left : grid.group[axis];
+    place.dispatch_threads_per_threadgroup[axis] = grid.group[axis];
+    place.threadgroups_per_grid[axis] = grid.groups[axis];
+    thread_count_ *= place.threads_per_threadgroup[axis];
   }
-  thread_count_ = size[0] * size[1] * size[2];
   simdgroup_count_ = static_cast<int>((thread_count_ + MSL_SIMD_WIDTH - 1) / MSL_SIMD_WIDTH);
-  for (std::uint32_t thread = 0; thread < thread_count_; ++thread) {
-    const std::uint32_t position[3] = {thread % size[0], thread / size[0] % size[1], thread / size[0] / size[1]};
-    msl_thread& place = lanes_[thread].place;
-    for (int axis = 0; axis < 3; ++axis) {
-      place.thread_position_in_grid[axis] = group[axis] * grid.group[axis] + position[axis];
-      place.threadgroup_position_in_grid[axis] = group[axis];
-      place.thread_position_in_threadgroup[axis] = position[axis];
-      place.threads_per_grid[axis] = grid.threads[axis];
-      place.threads_per_threadgroup[axis] = size[axis];
-      place.dispatch_threads_per_threadgroup[axis] = grid.group[axis];
-      place.threadgroups_per_grid[axis] = grid.groups[axis];
-    }
-    place.thread_index_in_threadgroup = thread;
-    place.thread_index_in_simdgroup = thread % MSL_SIMD_WIDTH;
-    place.simdgroup_index_in_threadgroup = thread / MSL_SIMD_WIDTH;
-    place.thread_index_in_quadgroup = thread % 4;
-    place.quadgroup_index_in_threadgroup = thread / 4;
-    place.threads_per_simdgroup = MSL_SIMD_WIDTH;
-    place.simdgroups_per_threadgroup = static_cast<std::uint32_t>(simdgroup_count_);
+  place.threads_per_simdgroup = MSL_SIMD_WIDTH;
+  place.simdgroups_per_threadgroup = static_cast<std::uint32_t>(simdgroup_count_);
+}
+
+void Core::place_thread(std::uint32_t thread, msl_thread& place) const {
+  place = group_place_;
+  const std::uint32_t* size = place.threads_per_threadgroup;
+  const std::uint32_t position[3] = {thread % size[0], thread / size[0] % size[1], thread / size[0] / size[1]};
+  for (int axis = 0; axis < 3; ++axis) {
+    place.thread_position_in_grid[axis] =
+        place.threadgroup_position_in_grid[axis] * place.dispatch_threads_per_threadgroup[axis] + position[axis];
+    place.thread_position_in_threadgroup[axis] = position[axis];
+  }
+  place.thread_index_in_threadgroup = thread;
+  place.thread_index_in_simdgroup = thread % MSL_SIMD_WIDTH;
+  place.simdgroup_index_in_threadgroup = thread / MSL_SIMD_WIDTH;
+  place.thread_index_in_quadgroup = thread % 4;
+  place.quadgroup_index_in_threadgroup = thread / 4;
+}
+
+// Threads that never wait, a row along x at a time.
+void Core::run_rows() {
+  const msl_kernel& kernel = *grid_->kernel;
+  const std::uint32_t width = group_place_.threads_per_threadgroup[0];
+  current_ = &lanes_[0];
+  for (std::uint32_t thread = 0; thread < thread_count_; thread += width) {
+    place_thread(thread, current_->place);
+    kernel.row(addresses_.data(), threadgroup_memory_, &current_->place, width);
   }
 }
 
-void Core::run_plain(const Grid& grid) {
-  for (std::uint32_t thread = 0; thread < thread_count_; ++thread) {
-    current_ = &lanes_[thread];
-    grid.kernel->entry(grid.buffers, threadgroup_memory_, &current_->place);
-  }
-}
-
-void Core::run_fibers(const Grid&) {
+void Core::run_fibers() {
   for (std::uint32_t thread = 0; thread < thread_count_; ++thread) {
     Lane& lane = lanes_[thread];
+    place_thread(thread, lane.place);
     lane.simdgroup = &simdgroups_[thread / MSL_SIMD_WIDTH];
     lane.bit = 1u << (thread % MSL_SIMD_WIDTH);
     lane.stack_pointer = new_fiber(stacks_.top(thread), &Core::start_lane);
@@ -121,7 +145,7 @@ void Core::run_fibers(const Grid&) {
 
 void Core::start_lane() {
   Core& core = *running;
-  core.grid_->kernel->entry(core.grid_->buffers, core.threadgroup_memory_, &core.current_->place);
+  core.grid_->kernel->entry(core.addresses_.data(), core.threadgroup_memory_, &core.current_->place);
   core.current_->simdgroup->ready &= ~core.current_->bit;
   core.next_lane();
   std::abort();  // a lane that has ended is in no set, so nothing switches back to it

@@ -17,10 +17,14 @@ namespace msl {
 
 constexpr std::uint32_t kMaxThreadgroupMemory = 32 * 1024;  // Metal Feature Set Tables, all families this project knows
 
+// Where the memory of a threadgroup argument begins behind `end` bytes: Metal's lengths are multiples of 16
+// (setThreadgroupMemoryLength:atIndex:).
+constexpr std::uint32_t threadgroup_argument_place(std::uint32_t end) { return (end + 15) / 16 * 16; }
+
 // A grid that was checked: every field fits its 32 bits, and a threadgroup fits the kernel's limit.
 struct Grid {
   const msl_kernel* kernel;
-  void* const* buffers;
+  const msl_launch* launch;
   std::array<std::uint32_t, 3> threads;
   std::array<std::uint32_t, 3> group;
   std::array<std::uint32_t, 3> groups;
@@ -33,9 +37,12 @@ class Core {
   Core& operator=(const Core&) = delete;
   ~Core();
 
-  // Runs threadgroup `index` (x fastest) of `grid` to its end. Returns false, with `error()` set, if it could not be
+  // Gets ready to run threadgroups of `grid`.
+  void prepare(const Grid& grid);
+
+  // Runs threadgroup `index` (x fastest) of the grid to its end. Returns false, with `error()` set, if it could not be
   // finished. Throws std::bad_alloc.
-  bool run(const Grid& grid, std::uint64_t index);
+  bool run(std::uint64_t index);
   const std::string& error() const { return error_; }
 
   // --- called by the running fiber ---
@@ -71,9 +78,10 @@ class Core {
   };
 
   static void start_lane();
-  void place_threads(const Grid& grid, std::uint64_t index);
-  void run_plain(const Grid& grid);
-  void run_fibers(const Grid& grid);
+  void place_group(std::uint64_t index);
+  void place_thread(std::uint32_t thread, msl_thread& place) const;
+  void run_rows();
+  void run_fibers();
   void switch_to(Lane* next);
   void leave(const char* error);
   void continue_simdgroup();
@@ -85,6 +93,9 @@ class Core {
   static constexpr int kMaxSimdgroups = MSL_MAX_THREADS_PER_THREADGROUP / MSL_SIMD_WIDTH;
 
   Stacks stacks_;
+  // Bound addresses, and behind them those of threadgroup arguments, which are this core's own.
+  std::array<void*, MSL_MAX_BUFFERS + MSL_MAX_THREADGROUP_ARGUMENTS> addresses_{};
+  msl_thread group_place_{};  // what all threads of the running threadgroup have in common
   Lane* lanes_;
   char* threadgroup_memory_;
   float* slots_;
@@ -94,6 +105,7 @@ class Core {
   Lane* current_ = nullptr;
   void* scheduler_stack_ = nullptr;
   const Grid* grid_ = nullptr;
+  std::uint32_t memory_size_ = 0;
   std::string error_;
 };
 

@@ -1,0 +1,196 @@
+# SPDX-FileCopyrightText: 2026 The steel-port authors
+# SPDX-License-Identifier: BSD-3-Clause
+"""From a KernelUnit to kernels that run on this machine's processor.
+
+The way, all of it in this process by LLVM (llvmlite): rows for kernels whose threads never wait (`row`), the optimiser,
+in sanitizer mode the checks (`sanitizer`), `lowering`, machine code for this very processor, and LLVM's own loader. The
+machine code is kept in the cache under a digest of the unit and of everything else that has a part in it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any
+
+from porter.errors import MetalError
+from porter.metal import kernel_cache, toolchain
+from porter.metal.kernel import Kernel, runtime
+from porter.metal.kernel_unit import KernelUnit
+from porter.metal.lowering import Lowered, lower, needs_fibers
+from porter.metal.package import checking, package_digest
+from porter.metal.row import row_function, row_symbol
+
+# Entries are whole kernels: a call site then stands for one place in one kernel, which is what lanes meet at, and what
+# a kernel needs can be read off its entry.
+_INLINE_THRESHOLD = 1_000_000
+
+# Which processor to write code for is this module's business, not the loader's.
+_PROCESSOR = re.compile(r' "(?:target-cpu|target-features|tune-cpu)"="[^"]*"')
+# What keeps symbols that nobody refers to: entries are found by name here.
+_KEPT = re.compile(r"^@llvm\.(?:compiler\.)?used = .*\n", re.M)
+
+# MCJIT is not for several threads at once.
+_lock = threading.RLock()
+
+
+@dataclass(frozen=True)
+class _Native:
+    """What was found out about one kernel: whether its threads run as rows, and bytes of static threadgroup memory."""
+
+    symbol: str
+    is_row: bool
+    threadgroup_memory: int
+
+
+@dataclass(frozen=True)
+class NativeCode:
+    """Machine code of a unit (a relocatable object of this machine), and its kernels in the unit's order."""
+
+    object_code: bytes
+    kernels: tuple[_Native, ...]
+
+    def to_bytes(self) -> bytes:
+        head = json.dumps([asdict(kernel) for kernel in self.kernels]).encode()
+        return len(head).to_bytes(8, "little") + head + self.object_code
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> NativeCode:
+        end = 8 + int.from_bytes(data[:8], "little")
+        return cls(data[end:], tuple(_Native(**kernel) for kernel in json.loads(data[8:end])))
+
+
+class UndefinedSymbols(MetalError):
+    """A kernel refers to symbols that nobody defines."""
+
+    symbols: tuple[str, ...] = ()
+
+
+def load(unit: KernelUnit, *, optimise: bool = True) -> tuple[Kernel, ...]:
+    """The unit's kernels, ready to run, in its order.
+
+    Without `optimise` every 8 x 8 product makes the lanes meet; the results are the same bits. Raises MetalError where
+    the unit refers to something that nobody defines.
+    """
+    native = NativeCode.from_bytes(
+        kernel_cache.compiled(_key(unit, optimise), lambda: compile_unit(unit, optimise=optimise).to_bytes())
+    )
+    with _lock:
+        code = _Code(native)
+        return tuple(
+            Kernel(
+                entry,
+                address=0 if one.is_row else code.address(one.symbol),
+                row=code.address(row_symbol(one.symbol)) if one.is_row else 0,
+                threadgroup_memory=one.threadgroup_memory,
+                code=code,
+            )
+            for entry, one in zip(unit.kernels, native.kernels, strict=True)
+        )
+
+
+def compile_unit(unit: KernelUnit, *, optimise: bool = True) -> NativeCode:
+    """Machine code of the unit, not looked up in the cache. Raises MetalError as `load` does."""
+    entries = [kernel.symbol for kernel in unit.kernels]
+    rows = set() if checking() else {entry for entry in entries if not needs_fibers(unit.ir, entry)}
+    with _lock:
+        optimised = optimised_ir(unit, sorted(rows))
+        lowered = lower(optimised, [row_symbol(entry) if entry in rows else entry for entry in entries], batch=optimise)
+        _check_defined(lowered, unit)
+        object_code = _target_machine().emit_object(_parsed(lowered.text, unit))
+    needs = [lowered.needs[row_symbol(entry) if entry in rows else entry] for entry in entries]
+    return NativeCode(
+        object_code,
+        tuple(_Native(entry, entry in rows, one.threadgroup_memory) for entry, one in zip(entries, needs, strict=True)),
+    )
+
+
+def optimised_ir(unit: KernelUnit, rows: Sequence[str] = ()) -> str:
+    """The unit's IR, optimised for this processor, with a row function for each entry in `rows`."""
+    import llvmlite.binding as llvm
+
+    text = _KEPT.sub("", _PROCESSOR.sub("", unit.ir))
+    for entry in rows:
+        text = re.sub(rf"^define (?:\w+ )*(?=void @{re.escape(entry)}\()", "define internal ", text, flags=re.M)
+        text += row_function(entry)
+    with _lock:
+        module = _parsed(text, unit)
+        options = llvm.create_pipeline_tuning_options(speed_level=1 if checking() else 2)
+        options.inlining_threshold = _INLINE_THRESHOLD
+        options.loop_vectorization = options.slp_vectorization = not checking()
+        builder = llvm.create_pass_builder(_target_machine(), options)
+        builder.getModulePassManager().run(module, builder)
+        return str(module)
+
+
+def _parsed(text: str, unit: KernelUnit) -> Any:
+    import llvmlite.binding as llvm
+
+    try:
+        return llvm.parse_assembly(text)
+    except RuntimeError as error:
+        raise MetalError(
+            f"LLVM does not take this IR: {error}", where=unit.name, next_step="report this as a bug"
+        ) from error
+
+
+def _check_defined(lowered: Lowered, unit: KernelUnit) -> None:
+    if lowered.undefined:
+        error = UndefinedSymbols(
+            f"nothing defines {', '.join(lowered.undefined[:5])}",
+            where=unit.name,
+            expected="only functions that the source or Metal's library defines",
+        )
+        error.symbols = lowered.undefined
+        raise error
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# This machine
+
+
+@cache
+def _target_machine() -> Any:
+    return _new_target_machine()
+
+
+def _new_target_machine() -> Any:
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(),
+        features=llvm.get_host_cpu_features().flatten(),
+        opt=2,
+        reloc="pic",
+        codemodel="small",
+        jit=True,
+    )
+
+
+def _key(unit: KernelUnit, optimise: bool) -> str:
+    kernels = json.dumps([[kernel.host_name, kernel.symbol] for kernel in unit.kernels])
+    return toolchain.digest(
+        [unit.ir, kernels, str(optimise), str(checking()), package_digest(), toolchain.cpu_identity()]
+    )
+
+
+class _Code:
+    """Machine code in memory, until nothing refers to it."""
+
+    def __init__(self, native: NativeCode) -> None:
+        import llvmlite.binding as llvm
+
+        runtime()  # its functions are found in the process
+        # An engine owns its machine, so that each gets one of its own.
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _new_target_machine())
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(native.object_code))
+        self._engine.finalize_object()
+
+    def address(self, symbol: str) -> int:
+        return int(self._engine.get_function_address(symbol))
