@@ -129,7 +129,8 @@ def _spaces_before_noexcept(text: str, shadow: str) -> Edits:
 def _function_constants(text: str, shadow: str) -> Edits:
     # The first word is `constant`, or a macro that a library writes for it.
     words = r"(?:\s+(?:const|static|[\w:]+(?:<[^;<>]*>)?))+?"
-    declaration = rf"^[ \t]*(constant|[A-Z][A-Z0-9_]{{7,}})(?={words}\s*\[\[\s*function_constant\s*\([^;]*\]\]\s*;)"
+    first = r"(?:^|[;{}])[ \t]*(constant|[A-Z][A-Z0-9_]{7,})"
+    declaration = rf"{first}(?={words}\s*\[\[\s*function_constant\s*\([^;]*\]\]\s*;)"
     for found in re.finditer(declaration, shadow, re.M):
         yield found.start(1), found.end(1), "MSL_CON_".ljust(len(found.group(1)))
 

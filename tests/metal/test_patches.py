@@ -69,6 +69,10 @@ def test_pointers_to_threadgroup_memory_are_no_variables(statement):
         ("constant int width [[function_constant(0)]];", "MSL_CON_ int width [[function_constant(0)]];"),
         ("SHORT_CONST bool on [[function_constant(3)]];", "MSL_CON_    bool on [[function_constant(3)]];"),
         ("constant metal::uint4 v [[function_constant(1)]];", "MSL_CON_ metal::uint4 v [[function_constant(1)]];"),
+        (
+            "namespace n { constant int a [[function_constant(0)]]; constant int b [[function_constant(1)]]; }",
+            "namespace n { MSL_CON_ int a [[function_constant(0)]]; MSL_CON_ int b [[function_constant(1)]]; }",
+        ),
         # An argument that a function constant gates is no function constant.
         (
             "void f(constant int* n [[buffer(0), function_constant(on)]]);",
@@ -78,6 +82,14 @@ def test_pointers_to_threadgroup_memory_are_no_variables(statement):
 )
 def test_function_constants(before, after):
     assert patch(before)[0] == after
+
+
+def test_attributes_of_arguments_and_no_other_words():
+    text = "void f(uint grid_size [[grid_size]], uint i [[ thread_position_in_grid ]]) { threads_per_grid(i); }"
+    after = (
+        "void f(uint grid_size [[Grid_size]], uint i [[ Thread_position_in_grid ]]) { threads_per_grid(i); }"
+    )
+    assert patch(text)[0] == after
 
 
 def test_instantiations_written_by_a_macro():
