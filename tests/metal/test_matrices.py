@@ -280,13 +280,13 @@ def test_batching_changes_no_bit():
 
 def test_products_of_one_block_are_one_batch():
     """Eight products (two of K, two by two), though each of the last four takes a result of the first."""
-    from porter.metal import compiler, entries
+    from porter.metal.compiler import compile_source
+    from porter.metal.execution import optimised_ir
     from porter.metal.lowering import lower
 
-    preprocessed, kernels = compiler._understand(HEADER + TILED)
-    text, found = entries.with_entries(preprocessed, kernels, None)
-    ir = compiler.optimised_ir(HEADER + TILED, text, "-O2")
-    symbols = [entry.symbol for entry in found]
+    unit = compile_source(HEADER + TILED)
+    ir = optimised_ir(unit)
+    symbols = [kernel.symbol for kernel in unit.kernels]
     assert lower(ir, symbols).batches == (8,)
     assert lower(ir, symbols, batch=False).batches == (1,) * 8
 
