@@ -2,12 +2,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """PyTorch's `mps` device and its Metal shader libraries, on Linux.
 
+    import porter.metal
+    porter.metal.enable_torch()      # from here on, torch has a device "mps"; the same as enable() of this module
+    library = torch.mps.compile_shader(source)
+    library = torch.mps.load_metallib("mlx.metallib")
+
     import porter.metal.torch as mt
-    mt.enable()                      # from here on, torch has a device "mps"
     mt.load_glue([...], [...])       # host code in pure C++ against ATen/native/mps/MetalShaderLibrary.h
 
-Importing this module changes nothing; `enable()` does. The classes behave as those of libtorch 2.13.0 on a Mac do,
-also where that is inconvenient, and what a Mac leaves undefined is an error here:
+Importing changes nothing; `enable()` does. The classes behave as those of libtorch 2.13.0 on a Mac do, also where that
+is inconvenient, and what a Mac leaves undefined is an error here:
 
 - `runCommandBlock` is one serial queue; entering it from inside itself (also by copying or filling a tensor there) is
   a deadlock on a Mac and an error here.
@@ -18,8 +22,11 @@ also where that is inconvenient, and what a Mac leaves undefined is an error her
 - Fresh memory is not zero, float64 does not exist, arguments by value are at most 4096 bytes and never empty.
 - Lookups are not thread-safe; `detect_lookup_races()` tells when that would have mattered.
 
-Operators that no glue implements run on the CPU's kernels, on the same memory. Not available: PyTorch's own bundled
-Metal kernels, `setErrorBufferIndex`, compile options, metallib files, and the profiler.
+`without_stock_semantics` switches off by name what these cost, for experiments.
+
+Operators that no glue implements run on the CPU's kernels, on copies; random numbers come from a generator of the
+device's own, and are not those of a Mac. Not available: PyTorch's own bundled Metal kernels and what runs them
+(`getBundledLibrary`, `exec_unary_kernel` and its like), compile options, the profiler and the Metal capture.
 """
 
 from __future__ import annotations
@@ -27,23 +34,17 @@ from __future__ import annotations
 import atexit
 import ctypes
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from porter.errors import MetalError, ToolchainError
+from porter.errors import ToolchainError
+from porter.metal.torch import semantics
+from porter.metal.torch.libraries import Hooks, Libraries, OpenSource, make_hooks, open_source
 
 _NATIVE = Path(__file__).parent / "native"
 _RUNTIME_HEADERS = Path(__file__).parent.parent / "runtime"
-
-_COMPILED, _SOURCE_ERROR, _TOOL_ERROR = range(3)  # control.h
-_COMPILE_HOOK = ctypes.CFUNCTYPE(
-    ctypes.c_int, ctypes.POINTER(ctypes.c_char), ctypes.c_uint64, ctypes.POINTER(ctypes.c_char), ctypes.c_uint64
-)
-
-Compile = Callable[[str], Path]
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,12 @@ class _State:
     """What this process set up."""
 
     library: ctypes.CDLL | None = None
-    compile_module: Compile | None = None
-    hook: Any = None  # ctypes frees a callback that nobody holds
+    libraries: Libraries = field(default_factory=Libraries)
+    open_source: OpenSource | None = None
+    # One for each way of opening sources: ctypes frees a callback that nobody holds, and native code may be in one.
+    hooks: dict[OpenSource, Hooks] = field(default_factory=dict)
     has_runtime: bool = False
+    semantics_off: int = 0
 
 
 _state = _State()
@@ -77,26 +81,43 @@ def enable() -> None:
     with _lock:
         if _state.library is None:
             _state.library = _load_device()
-        if _state.compile_module is None:
-            _set_compile(_default_compile)
+        if _state.open_source is None:
+            _set_open_source(open_source)
         if not _state.has_runtime:
             _load_runtime()
 
 
 @contextmanager
-def using(compile_module: Compile) -> Iterator[None]:
-    """Enable the device and, for the length of the block, compile Metal source by `compile_module`.
+def using(open_source: OpenSource) -> Iterator[None]:
+    """Enable the device and, for the length of the block, open Metal source by `open_source`.
 
-    `compile_module` turns source into a kernel module (runtime/kernel_abi.h); what it raises comes out of the library
-    that is made: MetalError as a SyntaxError, anything else as libtorch's "Failed to create metal library".
+    `open_source` turns source into a KernelLibrary (libraries.py); what it raises comes out of the library that is
+    made: MetalError as a SyntaxError, anything else as libtorch's "Failed to create metal library".
     """
     enable()
-    former = _state.compile_module
-    _set_compile(compile_module)
+    former = _state.open_source
+    _set_open_source(open_source)
     try:
         yield
     finally:
-        _set_compile(former)
+        _set_open_source(former)
+
+
+@contextmanager
+def without_stock_semantics(off: Collection[str]) -> Iterator[None]:
+    """For the length of the block, do without what these of libtorch's semantics cost: names of semantics.COSTS.
+
+    For experiments: host code that needs one of them does not run on a Mac. The block replaces what an outer one
+    switched off, for all threads. Raises ValueError for a name that is not there.
+    """
+    library = _library()
+    former, _state.semantics_off = _state.semantics_off, semantics.bits(off)
+    library.porter_mps_set_semantics_off(_state.semantics_off)
+    try:
+        yield
+    finally:
+        _state.semantics_off = former
+        library.porter_mps_set_semantics_off(former)
 
 
 def enabled() -> bool:
@@ -159,6 +180,7 @@ def load_glue(sources: Sequence[Path], include_dirs: Sequence[Path] = ()) -> Non
 def _load_device() -> ctypes.CDLL:
     import torch
 
+    from porter.metal.torch import shaders, storage
     from porter.metal.torch.build import build_library
 
     if torch.backends.mps.is_built():
@@ -175,11 +197,15 @@ def _load_device() -> ctypes.CDLL:
     library.porter_mps_load_runtime.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_uint64]
     library.porter_mps_set_device.argtypes = [ctypes.c_char_p, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32]
     library.porter_mps_get_device.argtypes = [ctypes.c_char_p, ctypes.c_uint64, ctypes.POINTER(ctypes.c_uint32)]
+    library.porter_mps_set_libraries.argtypes = [ctypes.POINTER(Hooks)]
+    library.porter_mps_set_semantics_off.argtypes = [ctypes.c_uint32]
     atexit.register(library.porter_mps_drain_autograd)
     # What torch's Python side reads of a build for a Mac, and a build for Linux lacks.
     torch._C._has_mps = True
     torch._C._mps_get_name = lambda: _get_device()[0]
     torch._C._mps_get_core_count = lambda: _get_device()[1]
+    shaders.install()
+    storage.install()
     return library
 
 
@@ -205,12 +231,6 @@ def _take_dispatches(library: ctypes.CDLL) -> str:
         size = needed
 
 
-def _default_compile(source: str) -> Path:
-    from porter.metal.compiler import compile_module
-
-    return compile_module(source)
-
-
 def _load_runtime() -> None:
     from porter.metal.runtime_build import runtime_library
 
@@ -226,23 +246,11 @@ def _load_runtime() -> None:
     _state.has_runtime = True
 
 
-def _set_compile(compile_module: Compile | None) -> None:
-    hook = _make_hook(compile_module) if compile_module else None
-    _library().porter_mps_set_compile(hook)
-    _state.compile_module, _state.hook = compile_module, hook
-
-
-def _make_hook(compile_module: Compile) -> Any:
-    def hook(source: Any, size: int, answer: Any, answer_size: int) -> int:
-        # Nothing may be raised through C++: whatever happens becomes text, and an error again on the other side.
-        try:
-            status, text = _COMPILED, str(compile_module(ctypes.string_at(source, size).decode("ascii")))
-        except MetalError as error:
-            status, text = _SOURCE_ERROR, str(error)
-        except BaseException as error:
-            status, text = _TOOL_ERROR, str(error) or type(error).__name__
-        encoded = text.encode(errors="replace")[: answer_size - 1] + b"\0"
-        ctypes.memmove(answer, encoded, len(encoded))
-        return status
-
-    return _COMPILE_HOOK(hook)
+def _set_open_source(open_source: OpenSource | None) -> None:
+    hooks = None
+    if open_source is not None:
+        if open_source not in _state.hooks:
+            _state.hooks[open_source] = make_hooks(_state.libraries, open_source)
+        hooks = ctypes.byref(_state.hooks[open_source])
+    _library().porter_mps_set_libraries(hooks)
+    _state.open_source = open_source

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The steel-port authors
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A kernel module by hand, so that the device is tested without a Metal compiler.
+// Kernels by hand, so that the device is tested without a Metal compiler.
 #include <cstring>
 
 #include "kernel_abi.h"
@@ -54,16 +54,21 @@ constexpr msl_argument dynamic_arguments[] = {{"scratch", "float", "threadgroup"
 
 constexpr uint32_t kAll = MSL_MAX_THREADS_PER_THREADGROUP;
 constexpr msl_kernel kernels[] = {
-    {"scale", scale, kAll, 0, 0, 3, scale_arguments},
-    {"count", count, 64, 0, 0, 1, count_arguments},
-    {"store", store, kAll, 16, 0, 2, store_arguments},
-    {"bump", bump, kAll, 0, 0, 1, count_arguments},
-    {"halves", nothing, kAll, 0, 0, 1, halves_arguments},
-    {"nothing", nothing, kAll, 0, 0, 0, nullptr},
-    {"dynamic", nothing, kAll, 0, 0, 1, dynamic_arguments},
-    {"greedy", nothing, kAll, 32769, 0, 0, nullptr},
+    {"scale", scale, nullptr, kAll, 0, 1, 3, scale_arguments, nullptr},
+    {"count", count, nullptr, 64, 0, 1, 1, count_arguments, nullptr},
+    {"store", store, nullptr, kAll, 16, 1, 2, store_arguments, nullptr},
+    {"bump", bump, nullptr, kAll, 0, 1, 1, count_arguments, nullptr},
+    {"halves", nothing, nullptr, kAll, 0, 1, 1, halves_arguments, nullptr},
+    {"nothing", nothing, nullptr, kAll, 0, 1, 0, nullptr, nullptr},
+    {"dynamic", nothing, nullptr, kAll, 0, 1, 1, dynamic_arguments, nullptr},
+    {"greedy", nothing, nullptr, kAll, 32769, 1, 0, nullptr, nullptr},
 };
 
 }  // namespace
 
-extern "C" const msl_module_info msl_module = {MSL_ABI_VERSION, sizeof kernels / sizeof *kernels, kernels};
+// The kernel of that number, or null past the last.
+extern "C" const msl_kernel* porter_test_kernel(uint32_t index) {
+  return index < sizeof kernels / sizeof *kernels ? &kernels[index] : nullptr;
+}
+
+extern "C" const char* porter_test_kernel_name(uint32_t index) { return kernels[index].host_name; }

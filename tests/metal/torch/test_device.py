@@ -185,23 +185,100 @@ def test_state_is_saved(tmp_path) -> None:
 def test_the_mps_module(ops) -> None:
     torch.mps.synchronize()
     torch.mps.empty_cache()
+    assert torch.mps.is_available()
+    assert torch.mps.recommended_max_memory() > 1 << 30
+    page = 4096
+    before = torch.mps.driver_allocated_memory()
+    tensor = torch.empty(page, dtype=torch.uint8, device="mps")
+    assert torch.mps.driver_allocated_memory() - before == page
+    del tensor
+
+
+def test_a_memory_fraction_is_kept_to() -> None:
+    torch.mps.set_per_process_memory_fraction(1e-6)
+    try:
+        with pytest.raises(torch.OutOfMemoryError, match=r"MPS backend out of memory .*max allowed"):
+            torch.empty(1 << 30, device="mps")
+    finally:
+        torch.mps.set_per_process_memory_fraction(0.0)
+    torch.empty(1 << 20, device="mps")
+
+
+def test_events() -> None:
     start, end = torch.mps.Event(enable_timing=True), torch.mps.Event(enable_timing=True)
+    start.record()
+    end.record()
+    end.wait()
+    end.synchronize()
+    assert end.query()
+    assert start.elapsed_time(end) > 0
+    with pytest.raises(RuntimeError, match="was not recorded after start event"):
+        end.elapsed_time(start)
+    untimed = torch.mps.Event()
+    untimed.record()
+    with pytest.raises(RuntimeError, match="not created with argument 'enable_timing=True'"):
+        start.elapsed_time(untimed)
+    with pytest.raises(RuntimeError, match="Invalid Event ID: 123456"):
+        torch._C._mps_recordEvent(123456)
+
+
+def test_events_of_any_accelerator() -> None:
+    start, end = torch.Event("mps", enable_timing=True), torch.Event("mps", enable_timing=True)
     start.record()
     end.record()
     end.synchronize()
     assert end.query()
-    assert start.elapsed_time(end) >= 0
-    with pytest.raises(RuntimeError, match="Cannot execute profilerStartTrace"):
+    assert start.elapsed_time(end) > 0
+
+
+def test_it_is_the_accelerator() -> None:
+    assert torch.accelerator.current_accelerator() == torch.device("mps")
+    assert torch.accelerator.device_count() == 1
+    torch.accelerator.synchronize()
+    torch.accelerator.empty_cache()
+    before = torch.accelerator.memory_allocated()
+    torch.accelerator.reset_peak_memory_stats()
+    torch.empty(1000, dtype=torch.uint8, device="mps")
+    assert torch.accelerator.max_memory_allocated() == before + 1000
+    assert torch.accelerator.memory_allocated() == before
+
+
+def test_there_are_no_signposts_and_no_captures(tmp_path) -> None:
+    with pytest.raises(NotImplementedError, match=r"Instruments.*record_dispatches"):
         torch.mps.profiler.start()
+    assert not torch.mps.profiler.is_metal_capture_enabled()
+    assert not torch.mps.profiler.is_capturing_metal()
+    with pytest.raises(RuntimeError, match="a Metal capture needs Metal"), torch.mps.profiler.metal_capture("x.trace"):
+        pass
 
 
-def test_seeding_is_the_cpus() -> None:
-    torch.manual_seed(3)
-    first = torch.rand(4, device="mps")
-    torch.mps.manual_seed(3)
-    assert torch.equal(torch.rand(4, device="mps"), first)
-    generator = torch.Generator(device="mps").manual_seed(3)
-    assert torch.equal(torch.rand(4, device="mps", generator=generator), first)
+def test_it_may_be_the_default_device() -> None:
+    torch.set_default_device("mps")
+    try:
+        made = [torch.ones(2), torch.arange(3), torch.tensor([1.5]), torch.randperm(4), torch.nn.Linear(2, 2).weight]
+    finally:
+        torch.set_default_device(None)
+    assert {tensor.device.type for tensor in made} == {"mps"}
+
+
+@pytest.mark.parametrize("non_blocking", [False, True])
+@pytest.mark.parametrize("source", [torch.float32, torch.bfloat16, torch.int64, torch.uint8, torch.bool])
+def test_copies_between_types_and_devices(source, non_blocking) -> None:
+    host = torch.tensor([0, 1, 2, 3]).to(source)
+    for target in (torch.float16, torch.float32, torch.int32, torch.bool):
+        there = torch.empty(4, dtype=target, device="mps").copy_(host, non_blocking=non_blocking)
+        back = torch.empty(4, dtype=target).copy_(host.to("mps"), non_blocking=non_blocking)
+        within = torch.empty(4, dtype=target, device="mps").copy_(host.to("mps"), non_blocking=non_blocking)
+        assert torch.equal(there.cpu(), host.to(target))
+        assert torch.equal(back, host.to(target))
+        assert torch.equal(within.cpu(), host.to(target))
+
+
+def test_copies_broadcast_and_follow_strides() -> None:
+    tensor = torch.zeros(3, 4, device="mps")
+    tensor.copy_(torch.arange(4.0))
+    tensor.t()[1].copy_(torch.full((3,), 9.0))
+    assert tensor.tolist() == [[0, 9, 2, 3]] * 3
 
 
 def test_which_mac_it_is(ops) -> None:

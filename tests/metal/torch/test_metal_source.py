@@ -7,8 +7,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-import porter.metal
 import porter.metal.torch as mt
+from porter.metal.torch.libraries import open_source
 
 SOURCE = """
 #include <metal_stdlib>
@@ -45,7 +45,7 @@ template [[host_name("axpy_half")]] [[kernel]] decltype(axpy<half>) axpy<half>;
 
 @pytest.fixture(autouse=True)
 def real_compiler(ops):
-    with mt.using(porter.metal.compile_module):
+    with mt.using(open_source):
         yield
 
 

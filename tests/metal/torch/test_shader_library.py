@@ -18,7 +18,7 @@ def test_names(ops) -> None:
 
 
 def test_an_unknown_name(ops) -> None:
-    with pytest.raises(RuntimeError, match="Failed to create function state object for: absent"):
+    with pytest.raises(RuntimeError, match=r"Failed to create function state object for: absent \(expected .*"):
         ops.properties("absent")
 
 
@@ -58,8 +58,19 @@ def test_parameters_are_substituted(ops, compiler) -> None:
         ops.compile_with("{2}", "float", "half")
 
 
-def test_a_compiled_library(ops, compiler, tmp_path) -> None:
-    ops.precompiled(str(compiler.module))
+def test_an_unknown_name_is_answered_with_the_nearest(ops) -> None:
+    with pytest.raises(RuntimeError, match=r"object for: Scale \(expected one like scale"):
+        ops.properties("Scale")
+
+
+def test_the_same_source_is_compiled_once(ops, compiler) -> None:
+    before = len(compiler.sources)
+    ops.compile("// once")
+    ops.compile("// once")
+    assert compiler.sources[before:] == ["// once"]
+
+
+def test_what_is_no_compiled_library(ops, tmp_path) -> None:
     (tmp_path / "no.metallib").write_bytes(b"MTLB")
     for path in (tmp_path / "no.metallib", tmp_path / "absent"):
         with pytest.raises(RuntimeError, match="Failed to load metallib from '"):
@@ -67,12 +78,12 @@ def test_a_compiled_library(ops, compiler, tmp_path) -> None:
 
 
 def test_no_compiler_is_set(ops, compiler) -> None:
-    mt._set_compile(None)
+    mt._set_open_source(None)
     try:
         with pytest.raises(RuntimeError, match="Failed to create metal library, error: no Metal compiler is set"):
             ops.compile("")
     finally:
-        mt._set_compile(compiler)
+        mt._set_open_source(compiler)
 
 
 def look_up_from_threads(ops, names: list[str]) -> list[str]:

@@ -2,10 +2,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "buffers.h"
 
+#include <c10/core/CachingDeviceAllocator.h>
 #include <c10/util/Exception.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstring>
 #include <mutex>
 #include <unordered_map>
@@ -26,13 +28,19 @@ std::size_t page_size() {
 
 std::size_t round_up(std::size_t size, std::size_t to) { return (size + to - 1) / to * to; }
 
+// Bytes that all buffers together may have; 0 for no limit.
+std::atomic<std::size_t> memory_limit = 0;
+
 class Registry {
  public:
   void* add(std::size_t size) {
+    check_limit(size);
     auto buffer = std::make_shared<Buffer>(size);
     void* handle = buffer->handle();
     const std::lock_guard lock(mutex_);
-    allocated_ += size;
+    count_.increase(1);
+    allocated_.increase(size);
+    mapped_.increase(round_up(size, page_size()));
     buffers_.emplace(handle, std::move(buffer));
     return handle;
   }
@@ -45,7 +53,9 @@ class Registry {
       return;
     }
     last = std::move(found->second);
-    allocated_ -= last->size();
+    count_.decrease(1);
+    allocated_.decrease(last->size());
+    mapped_.decrease(round_up(last->size(), page_size()));
     buffers_.erase(found);
   }
 
@@ -57,13 +67,51 @@ class Registry {
 
   std::size_t allocated() {
     const std::lock_guard lock(mutex_);
-    return allocated_;
+    return static_cast<std::size_t>(allocated_.current);
+  }
+
+  std::size_t mapped() {
+    const std::lock_guard lock(mutex_);
+    return static_cast<std::size_t>(mapped_.current);
+  }
+
+  c10::CachingDeviceAllocator::DeviceStats statistics() {
+    const std::lock_guard lock(mutex_);
+    c10::CachingDeviceAllocator::DeviceStats told;
+    constexpr auto kAll = static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+    told.allocation[kAll] = told.segment[kAll] = told.active[kAll] = count_;
+    told.allocated_bytes[kAll] = told.active_bytes[kAll] = told.requested_bytes[kAll] = allocated_;
+    told.reserved_bytes[kAll] = mapped_;
+    return told;
+  }
+
+  void reset_accumulated() {
+    const std::lock_guard lock(mutex_);
+    for (auto* stat : {&count_, &allocated_, &mapped_}) {
+      stat->reset_accumulated();
+    }
+  }
+
+  void reset_peak() {
+    const std::lock_guard lock(mutex_);
+    for (auto* stat : {&count_, &allocated_, &mapped_}) {
+      stat->reset_peak();
+    }
   }
 
  private:
+  void check_limit(std::size_t size) {
+    const std::size_t limit = memory_limit;
+    TORCH_CHECK_WITH(OutOfMemoryError, limit == 0 || (size <= limit && mapped() <= limit - size),
+                     "MPS backend out of memory (MPS allocated: ", allocated(), " bytes, max allowed: ", limit,
+                     " bytes). Tried to allocate ", size, " bytes");
+  }
+
   std::mutex mutex_;
   std::unordered_map<const void*, std::shared_ptr<Buffer>> buffers_;
-  std::size_t allocated_ = 0;
+  c10::CachingAllocator::Stat count_;
+  c10::CachingAllocator::Stat allocated_;
+  c10::CachingAllocator::Stat mapped_;
 };
 
 // Never destroyed: tensors held by Python may outlive static destruction.
@@ -74,8 +122,16 @@ Registry& registry() {
 
 void release(void* handle) { registry().remove(handle); }
 
-class MetalAllocator final : public c10::Allocator {
+// Nothing is cached: a buffer is unmapped when its storage is freed, so that its address means nothing afterwards.
+class MetalAllocator final : public c10::DeviceAllocator {
  public:
+  bool initialized() override { return true; }
+  void emptyCache(c10::MempoolId_t) override {}
+  void recordStream(const c10::DataPtr&, c10::Stream) override {}
+  c10::CachingDeviceAllocator::DeviceStats getDeviceStats(c10::DeviceIndex) override { return registry().statistics(); }
+  void resetAccumulatedStats(c10::DeviceIndex) override { registry().reset_accumulated(); }
+  void resetPeakStats(c10::DeviceIndex) override { registry().reset_peak(); }
+
   // Zero bytes have no buffer, as on a Mac.
   c10::DataPtr allocate(std::size_t size) override {
     void* handle = size == 0 ? nullptr : registry().add(size);
@@ -132,5 +188,11 @@ c10::Allocator* allocator() {
 }
 
 std::size_t allocated_bytes() { return registry().allocated(); }
+
+std::size_t mapped_bytes() { return registry().mapped(); }
+
+void set_memory_limit(double ratio, std::size_t memory) {
+  memory_limit = static_cast<std::size_t>(ratio * static_cast<double>(memory));
+}
 
 }  // namespace porter::mps

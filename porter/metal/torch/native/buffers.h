@@ -42,6 +42,13 @@ char* memory_of(const at::TensorBase& tensor);
 // The allocator of the mps device.
 c10::Allocator* allocator();
 
+// Bytes of all buffers, as they were asked for.
 std::size_t allocated_bytes();
+
+// The same in whole pages, as the system gave them.
+std::size_t mapped_bytes();
+
+// From here on, a buffer that would take all of them past `ratio` times `memory` bytes is refused; 0 lifts the limit.
+void set_memory_limit(double ratio, std::size_t memory);
 
 }  // namespace porter::mps

@@ -6,21 +6,44 @@
 
 #include <stdint.h>
 
+#include "kernel_abi.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-enum { PORTER_MPS_COMPILED = 0, PORTER_MPS_SOURCE_ERROR = 1, PORTER_MPS_TOOL_ERROR = 2 };
+// What became of a request to Python.
+enum {
+  PORTER_MPS_DONE = 0,
+  PORTER_MPS_SOURCE_ERROR = 1,  // the source or the compiled library is at fault
+  PORTER_MPS_TOOL_ERROR = 2,    // anything else is
+  PORTER_MPS_ABSENT = 3         // there is no kernel of that name
+};
 
-// Compiles `source` (`size` bytes) to a kernel module. Writes the module's path, or what went wrong, as a
-// zero-terminated string of at most `answer_size` bytes to `answer` and returns one of the statuses above.
-// Called with or without the GIL, from any thread.
-typedef int (*porter_mps_compile)(const char* source, uint64_t size, char* answer, uint64_t answer_size);
+// Python holds the libraries and keeps each as long as the process lives, because pipelines outlive their library on
+// Metal. Each function returns one of the statuses above; where that is not DONE, `text` holds what went wrong as a
+// zero-terminated string of at most `text_size` bytes. Called with or without the GIL, from any thread.
+typedef struct porter_mps_libraries {
+  // Compiles Metal source.
+  int (*open_source)(const char* source, uint64_t size, uint64_t* library, char* text, uint64_t text_size);
+  // Reads a compiled library (.metallib).
+  int (*open_file)(const char* path, uint64_t size, uint64_t* library, char* text, uint64_t text_size);
+  int (*open_bytes)(const char* bytes, uint64_t size, uint64_t* library, char* text, uint64_t text_size);
+  // Writes the host names of the library's kernels to `text`, one a line. `needed` is the bytes that takes, terminator
+  // included; where `text_size` is less, nothing is written.
+  int (*names)(uint64_t library, uint64_t* needed, char* text, uint64_t text_size);
+  // Finds, and where need be compiles or translates, one kernel. ABSENT with the nearest names in `text`.
+  int (*kernel)(uint64_t library, const char* name, const msl_kernel** kernel, char* text, uint64_t text_size);
+} porter_mps_libraries;
 
-void porter_mps_set_compile(porter_mps_compile hook);
+// The hooks, or null for none. They are copied.
+void porter_mps_set_libraries(const porter_mps_libraries* hooks);
 
 // Loads the shared object that exports msl_dispatch. Returns 0, or writes one sentence to `error` and returns 1.
 int porter_mps_load_runtime(const char* path, char* error, uint64_t error_size);
+
+// Switches off what stock libtorch's semantics cost: the bits of semantics.h.
+void porter_mps_set_semantics_off(uint32_t bits);
 
 // While on, starting an encoding poisons every slot, so that a kernel meets what it was given since then and no more.
 void porter_mps_poison_bindings(int on);

@@ -2,21 +2,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The mps device as the rest of torch sees it: at::mps::MPSDevice, the hooks behind torch.mps, and the device guard.
-#include <ATen/CPUGeneratorImpl.h>
-#include <ATen/core/Generator.h>
 #include <ATen/detail/MPSHooksInterface.h>
 #include <ATen/mps/MPSDevice.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <cstdio>
-#include <map>
 #include <mutex>
 #include <utility>
 
 #include "buffers.h"
 #include "control.h"
+#include "events.h"
+#include "generator.h"
 #include "stream.h"
 
 namespace porter::mps {
@@ -49,43 +47,11 @@ unsigned generation() {
   return std::sscanf(device().name.c_str(), "Apple M%u", &number) == 1 ? number : 1;
 }
 
-// Events are over as soon as they are recorded, because a kernel has ended when its dispatch returns.
-class Events {
- public:
-  uint32_t acquire() {
-    const std::lock_guard lock(mutex_);
-    times_[++last_] = {};
-    return last_;
-  }
-  void release(uint32_t id) {
-    const std::lock_guard lock(mutex_);
-    times_.erase(id);
-  }
-  void record(uint32_t id) {
-    const std::lock_guard lock(mutex_);
-    times_.at(id) = std::chrono::steady_clock::now();
-  }
-  double elapsed_ms(uint32_t start, uint32_t end) {
-    const std::lock_guard lock(mutex_);
-    return std::chrono::duration<double, std::milli>(times_.at(end) - times_.at(start)).count();
-  }
-
- private:
-  std::mutex mutex_;
-  std::map<uint32_t, std::chrono::steady_clock::time_point> times_;
-  uint32_t last_ = 0;
-};
-
-Events& events() {
-  static auto* instance = new Events();
-  return *instance;
-}
-
 std::size_t physical_memory() {
   return static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
 }
 
-// What has no meaning here (the profiler, command buffers, memory fractions) is left to the base class, which raises.
+// What has no meaning here (command buffers, dispatch queues) is left to the base class, which raises.
 struct Hooks final : at::MPSHooksInterface {
   Hooks() = default;
 
@@ -102,27 +68,35 @@ struct Hooks final : at::MPSHooksInterface {
   bool isOnMacOSorNewer(unsigned major, unsigned minor) const override { return macos_at_least({major, minor}); }
   at::Device getDeviceFromPtr(void*) const override { return {at::kMPS, 0}; }
 
-  // Operators run on the CPU's kernels here, so these are the CPU's generators: the numbers are not those of a Mac.
-  const at::Generator& getDefaultGenerator(c10::DeviceIndex) const override {
-    return at::detail::getDefaultCPUGenerator();
-  }
-  at::Generator getNewGenerator(c10::DeviceIndex) const override { return at::make_generator<at::CPUGeneratorImpl>(); }
+  const at::Generator& getDefaultGenerator(c10::DeviceIndex) const override { return default_generator(); }
+  at::Generator getNewGenerator(c10::DeviceIndex) const override { return at::make_generator<MetalGenerator>(); }
 
   c10::Allocator* getMPSDeviceAllocator() const override { return allocator(); }
   void deviceSynchronize() const override { Stream::current().synchronize(); }
   void commitStream() const override { Stream::current().synchronize(); }
   void emptyCache() const override {}
   std::size_t getCurrentAllocatedMemory() const override { return allocated_bytes(); }
-  std::size_t getDriverAllocatedMemory() const override { return allocated_bytes(); }
+  std::size_t getDriverAllocatedMemory() const override { return mapped_bytes(); }
   std::size_t getRecommendedMaxMemory() const override { return physical_memory(); }
   std::size_t getMaxBufferLength() const override { return physical_memory(); }
 
-  uint32_t acquireEvent(bool) const override { return events().acquire(); }
+  void setMemoryFraction(double ratio) const override { set_memory_limit(ratio, physical_memory()); }
+
+  void profilerStartTrace(const std::string&, bool) const override {
+    TORCH_CHECK_NOT_IMPLEMENTED(false, "torch.mps.profiler writes signposts for macOS's Instruments, which are not "
+                                       "available on Linux; porter.metal.torch.record_dispatches() tells what ran");
+  }
+  void profilerStopTrace() const override {}
+
+  uint32_t acquireEvent(bool timed) const override { return events().acquire(timed); }
   void releaseEvent(uint32_t id) const override { events().release(id); }
   void recordEvent(uint32_t id) const override { events().record(id); }
-  void waitForEvent(uint32_t) const override {}
-  void synchronizeEvent(uint32_t) const override { Stream::current().synchronize(); }
-  bool queryEvent(uint32_t) const override { return true; }
+  void waitForEvent(uint32_t id) const override { events().wait(id); }
+  void synchronizeEvent(uint32_t id) const override {
+    Stream::current().synchronize();
+    events().wait(id);
+  }
+  bool queryEvent(uint32_t id) const override { return events().query(id); }
   double elapsedTimeOfEvents(uint32_t start, uint32_t end) const override { return events().elapsed_ms(start, end); }
 };
 
@@ -140,6 +114,31 @@ struct Guard final : c10::impl::NoOpDeviceGuardImpl<c10::DeviceType::MPS> {
   c10::Stream exchangeStream(c10::Stream) const noexcept override { return the_stream(); }
   void synchronizeStream(const c10::Stream&) const override { Stream::current().synchronize(); }
   void synchronizeDevice(const c10::DeviceIndex) const override { Stream::current().synchronize(); }
+
+  // torch.Event: the pointer that torch keeps is the event's number.
+  void record(void** event, const c10::Stream&, const c10::DeviceIndex, const c10::EventFlag flag) const override {
+    if (*event == nullptr) {
+      *event = reinterpret_cast<void*>(uintptr_t{events().acquire(flag == c10::EventFlag::BACKEND_DEFAULT)});
+    }
+    events().record(number(*event));
+  }
+  void destroyEvent(void* event, const c10::DeviceIndex) const noexcept override {
+    if (event != nullptr) {
+      events().release(number(event));
+    }
+  }
+  void block(void* event, const c10::Stream&) const override { events().wait(number(event)); }
+  bool queryEvent(void* event) const override { return event == nullptr || events().query(number(event)); }
+  void synchronizeEvent(void* event) const override {
+    Stream::current().synchronize();
+    events().wait(number(event));
+  }
+  double elapsedTime(void* start, void* end, const c10::DeviceIndex) const override {
+    return events().elapsed_ms(number(start), number(end));
+  }
+
+ private:
+  static uint32_t number(void* event) { return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(event)); }
 };
 
 }  // namespace

@@ -96,8 +96,8 @@ void MetalKernelFunction::setArg(unsigned idx, const void* ptr, uint64_t size) {
 }
 
 void MetalKernelFunction::setErrorBufferIndex(unsigned idx) {
-  TORCH_CHECK_NOT_IMPLEMENTED(false, "kernel ", kernel_of(cps).host_name, ": setErrorBufferIndex(", idx,
-                              ") is not available on Linux");
+  auto buffer = Stream::current().error_buffer();
+  from_member(encoder, cps, "setErrorBufferIndex").set_buffer(idx, std::move(buffer), 0);
 }
 
 void MetalKernelFunction::dispatch(uint64_t length, std::optional<uint64_t> groupSize) {

@@ -12,6 +12,7 @@
 #include <unordered_map>
 
 #include "control.h"
+#include "semantics.h"
 
 namespace porter::mps {
 namespace {
@@ -42,9 +43,18 @@ std::unordered_map<const void*, Library>& libraries() {
   return *instance;
 }
 
+// Of all libraries: one lookup may lead to another's, and order does not matter to a single lock.
+std::recursive_mutex& exclusion() {
+  static auto* instance = new std::recursive_mutex();
+  return *instance;
+}
+
 }  // namespace
 
-Lookup::Lookup(const void* library) : library_(library), watched_(detecting) {
+Lookup::Lookup(const void* library) : library_(library), watched_(detecting && keeps(Stock::UnlockedLookups)) {
+  if (!keeps(Stock::UnlockedLookups)) {
+    excluding_ = std::unique_lock(exclusion());
+  }
   if (!watched_) {
     return;
   }

@@ -1,13 +1,12 @@
 // SPDX-FileCopyrightText: 2026 The steel-port authors
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What a tensor needs to live on the mps device: making, resizing, viewing and copying. All else falls back to the CPU.
+// What a tensor needs to live on the mps device: making, resizing, viewing and copying. What is not here falls
+// back to the CPU (fallback.cpp).
 #include <ATen/EmptyTensor.h>
 #include <ATen/core/Tensor.h>
-#include <ATen/native/CPUFallback.h>
 #include <ATen/ops/_reshape_alias_native.h>
 #include <ATen/ops/as_strided_native.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/unfold_native.h>
 #include <ATen/ops/view_as_complex_native.h>
 #include <ATen/ops/view_as_real_native.h>
@@ -18,13 +17,13 @@
 #include <cstring>
 
 #include "buffers.h"
-#include "stream.h"
+#include "cpu_alias.h"
 
 namespace {
 
 using at::IntArrayRef;
 using at::Tensor;
-using porter::mps::Stream;
+using porter::mps::as_cpu;
 
 // MPS tensors have at most this many dimensions (libtorch's message names it).
 constexpr std::size_t kMaxDimensions = 16;
@@ -55,25 +54,10 @@ Tensor empty_strided(IntArrayRef size, IntArrayRef stride, std::optional<at::Sca
                                                   c10::DispatchKeySet(c10::DispatchKey::MPS), type));
 }
 
-// The same elements as a CPU tensor. Memory is shared between CPU and GPU, here as on a Mac.
-Tensor as_cpu(const Tensor& tensor) {
-  if (!tensor.is_mps()) {
-    return tensor;
-  }
-  auto alias = at::from_blob(
-      porter::mps::memory_of(tensor), tensor.sizes(), tensor.strides(),
-      [buffer = porter::mps::buffer_of(tensor)](void*) {}, tensor.options().device(at::kCPU), at::kCPU);
-  alias._set_conj(tensor.is_conj());
-  alias._set_neg(tensor.is_neg());
-  return alias;
-}
-
-// A copy or a fill goes by the stream's queue and ends the encoder that kernels share.
+// A copy or a fill, which no derivative is taken of here.
 template <typename Work>
 void on_stream(const Work& work) {
-  auto& stream = Stream::current();
-  stream.run([&] {
-    stream.end_encoder();
+  porter::mps::on_stream([&] {
     const c10::InferenceMode no_tracking;
     work();
   });
@@ -169,38 +153,6 @@ Tensor& set_nothing_(Tensor& self) {
   return set_storage_(self, std::move(storage), 0, {0}, {});
 }
 
-// Operators that take a tensor of the CPU beside those of the device: indices, and the lengths of sequences.
-bool takes_cpu_tensors(const std::string& name) {
-  return name.find("index") != std::string::npos || name == "aten::_pack_padded_sequence";
-}
-
-void check_device(const Tensor& tensor) {
-  TORCH_CHECK(!tensor.defined() || !tensor.is_cpu() || tensor.dim() == 0,
-              "Expected all tensors to be on the same device, but found at least two devices, mps:0 and cpu!");
-}
-
-// The fallback would bring tensors of any device together; a Mac takes no tensor of the CPU but scalars.
-void check_devices(const c10::OperatorHandle& op, const torch::jit::Stack& stack) {
-  if (takes_cpu_tensors(op.schema().name())) {
-    return;
-  }
-  for (const auto& value : torch::jit::last(stack, op.schema().arguments().size())) {
-    if (value.isTensor()) {
-      check_device(value.toTensor());
-    } else if (value.isTensorList()) {
-      for (const Tensor& tensor : value.toTensorList()) {
-        check_device(tensor);
-      }
-    }
-  }
-}
-
-// A view that ran on the CPU would come back as a copy, so an operator that makes views is refused, not run.
-void fall_back_to_cpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
-  check_devices(op, *stack);
-  at::native::cpu_fallback(op, stack, /*error_on_views=*/true);
-}
-
 }  // namespace
 
 TORCH_LIBRARY_IMPL(aten, MPS, m) {
@@ -224,5 +176,3 @@ TORCH_LIBRARY_IMPL(aten, MPS, m) {
   m.impl("view_as_real", TORCH_FN(at::native::view_as_real));
   m.impl("view_as_complex", TORCH_FN(at::native::view_as_complex));
 }
-
-TORCH_LIBRARY_IMPL(_, MPS, m) { m.fallback(torch::CppFunction::makeFromBoxedFunction<&fall_back_to_cpu>()); }

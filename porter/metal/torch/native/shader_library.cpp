@@ -1,12 +1,10 @@
 // SPDX-FileCopyrightText: 2026 The steel-port authors
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// at::native::mps::MetalShaderLibrary and the classes derived from it. A library is a kernel module, a function and its
-// pipeline are both an msl_kernel. exec_unary_kernel and its like need PyTorch's own bundled kernels and are left
+// at::native::mps::MetalShaderLibrary and the classes derived from it. A library is a porter::mps::Library, a
+// function and its pipeline are both an msl_kernel. exec_unary_kernel and its like need PyTorch's own bundled kernels and are left
 // undefined: host code that uses them does not link.
 #include <ATen/native/mps/MetalShaderLibrary.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #define FMT_HEADER_ONLY 1
 #include <fmt/args.h>
@@ -14,14 +12,16 @@
 
 #include <algorithm>
 
+#include "libraries.h"
 #include "lookups.h"
-#include "modules.h"
+#include "semantics.h"
 
 namespace at::native::mps {
 namespace {
 
+using porter::mps::Library;
 using porter::mps::Lookup;
-using porter::mps::Module;
+using porter::mps::Stock;
 
 // "Maximum threadgroup memory allocation" of the Apple GPU families (Metal Feature Set Tables).
 constexpr uint32_t kMaxThreadgroupMemory = 32768;
@@ -29,12 +29,15 @@ constexpr uint32_t kMaxThreadgroupMemory = 32768;
 // libtorch substitutes up to three parameters.
 constexpr unsigned kMaxParameters = 3;
 
-const Module* module_of(MTLLibrary_t library) { return static_cast<const Module*>(library); }
+const Library& library_of(MTLLibrary_t library) { return *static_cast<const Library*>(library); }
 
-MTLLibrary_t to_library(const Module* module) { return const_cast<Module*>(module); }
+MTLLibrary_t to_member(const Library* library) { return const_cast<Library*>(library); }
 
 // libtorch makes an NSString of the source's C string by NSASCIIStringEncoding.
 void check_source(const std::string& source) {
+  if (!porter::mps::keeps(Stock::AsciiSource)) {
+    return;
+  }
   const auto stranger =
       std::find_if(source.begin(), source.end(), [](unsigned char c) { return c == 0 || c > 127; });
   if (stranger == source.end()) {
@@ -45,13 +48,14 @@ void check_source(const std::string& source) {
               static_cast<unsigned>(static_cast<unsigned char>(*stranger)));
 }
 
-const Module* load_bytes(const std::vector<uint8_t>& bytes) {
-  const int file = memfd_create("kernel module", MFD_CLOEXEC);
-  if (file < 0 || write(file, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) {
-    throw std::runtime_error("the module cannot be kept in memory");
+const msl_kernel* find_kernel(const Library& library, const std::string& name) {
+  try {
+    return library.kernel(name);
+  } catch (const porter::mps::AbsentKernel& absent) {
+    TORCH_CHECK(false, "Failed to create function state object for: ", name, " (expected ", absent.what(), ")");
+  } catch (const std::runtime_error& error) {
+    TORCH_CHECK(false, "Failed to created pipeline state object, error: ", error.what());
   }
-  // The descriptor stays open: its number names the module, and a reused number would name another.
-  return Module::load("/proc/self/fd/" + std::to_string(file));
 }
 
 class BundledShaderLibrary final : public MetalShaderLibrary {
@@ -104,8 +108,8 @@ MTLLibrary_t MetalShaderLibrary::compileLibrary(const std::string& src) {
   check_source(src);
   try {
     // Also with parameters: libtorch's getFunctionNames then answers for what was compiled last.
-    return library = to_library(porter::mps::compile(src));
-  } catch (const porter::mps::CompileFailure& failure) {
+    return library = to_member(Library::open_source(src));
+  } catch (const porter::mps::LibraryFault& failure) {
     throw c10::SyntaxError({__func__, __FILE__, static_cast<uint32_t>(__LINE__)}, failure.what());
   } catch (const std::runtime_error& error) {
     TORCH_CHECK(false, "Failed to create metal library, error: ", error.what());
@@ -120,8 +124,7 @@ std::pair<MTLComputePipelineState_t, MTLFunction_t> MetalShaderLibrary::getLibra
     return found->second;
   }
   lookup.inserts();
-  auto* kernel = const_cast<msl_kernel*>(module_of(lib)->find(fname));
-  TORCH_CHECK(kernel, "Failed to create function state object for: ", fname);
+  auto* kernel = const_cast<msl_kernel*>(find_kernel(library_of(lib), fname));
   TORCH_CHECK(kernel->threadgroup_memory <= kMaxThreadgroupMemory,
               "Failed to created pipeline state object, error: ", fname, " uses ", kernel->threadgroup_memory,
               " bytes of threadgroup memory, the device has ", kMaxThreadgroupMemory);
@@ -132,7 +135,7 @@ std::vector<std::string> MetalShaderLibrary::getFunctionNames() {
   if (library == nullptr && nparams > 0) {
     throw std::runtime_error("Library must be initialized first");
   }
-  return module_of(getLibrary())->names();
+  return library_of(getLibrary()).names();
 }
 
 bool MetalShaderLibrary::hasFunction(const std::string& fname) {
@@ -170,10 +173,9 @@ MetalShaderLibrary& MetalShaderLibrary::getBundledLibrary() {
 
 DynamicMetalShaderLibrary::~DynamicMetalShaderLibrary() = default;
 
-// On Linux a compiled library is a kernel module, not a metallib.
 PrecompiledMetalShaderLibrary::PrecompiledMetalShaderLibrary(std::vector<uint8_t> data) : MetalShaderLibrary("") {
   try {
-    library = to_library(load_bytes(data));
+    library = to_member(Library::open_bytes(data));
   } catch (const std::runtime_error& error) {
     TORCH_CHECK(false, "Failed to load metallib: ", error.what());
   }
@@ -181,7 +183,7 @@ PrecompiledMetalShaderLibrary::PrecompiledMetalShaderLibrary(std::vector<uint8_t
 
 PrecompiledMetalShaderLibrary::PrecompiledMetalShaderLibrary(const std::string& path) : MetalShaderLibrary("") {
   try {
-    library = to_library(Module::load(path));
+    library = to_member(Library::open_file(path));
   } catch (const std::runtime_error& error) {
     TORCH_CHECK(false, "Failed to load metallib from '", path, "': ", error.what());
   }

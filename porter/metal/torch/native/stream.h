@@ -4,62 +4,22 @@
 // The one stream of the mps device: a serial queue, and the compute command encoder that all kernel functions share.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
-#include <string>
 #include <thread>
-#include <vector>
 
 #include "buffers.h"
-#include "kernel_abi.h"
+#include "encoder.h"
 
 namespace porter::mps {
 
-struct Size {
-  uint64_t x = 1;
-  uint64_t y = 1;
-  uint64_t z = 1;
-};
-
-// What one buffer slot of the encoder holds.
-struct Binding {
-  enum class State { Unset, Poisoned, Buffer, Bytes };
-  State state = State::Unset;
-  std::shared_ptr<Buffer> buffer;  // kept alive as an encoder keeps the buffers it was given
-  std::vector<std::max_align_t> bytes;
-  void* address = nullptr;
-  uint64_t offset = 0;     // from the start of the buffer, in bytes
-  uint64_t available = 0;  // from the address to the end of the buffer, in bytes
-};
-
-// Shared by all kernel functions, and its bindings stay from dispatch to dispatch and from kernel to kernel until the
-// encoder ends (at a copy, a fill or a synchronisation), exactly as libtorch's does.
-class Encoder {
- public:
-  explicit Encoder(uint64_t generation) : generation_(generation) {}
-
-  uint64_t generation() const { return generation_; }
-  const msl_kernel* pipeline() const { return pipeline_; }
-
-  void set_pipeline(const msl_kernel* kernel);
-  void set_buffer(unsigned slot, std::shared_ptr<Buffer> buffer, uint64_t offset);
-  void set_bytes(unsigned slot, const void* bytes, uint64_t size);
-  void dispatch_threads(Size threads, Size group);
-
- private:
-  void check_binding(const msl_argument& argument) const;
-
-  uint64_t generation_;
-  const msl_kernel* pipeline_ = nullptr;
-  std::array<Binding, MSL_MAX_BUFFERS> bindings_;
-};
-
 class Stream {
  public:
+  // The device's stream; a stream of the calling thread's own while the serial queue is switched off.
   static Stream& current();
 
   // Runs `block` on the serial queue, that is, while no other thread's block runs; what it throws comes out. Raises
@@ -69,7 +29,7 @@ class Stream {
   // Whether the calling thread is inside a block of `run`.
   bool on_queue() const { return owner_.load() == std::this_thread::get_id(); }
 
-  // The encoder, begun if there is none. To be called on the queue.
+  // The encoder to start an encoding with, begun if there is none. To be called on the queue.
   Encoder& encoder();
 
   // The encoder of that generation, or null where it has ended. To be called on the queue.
@@ -78,14 +38,22 @@ class Stream {
   // Ends the encoder: the next one begins with nothing bound. To be called on the queue.
   void end_encoder() { encoder_.reset(); }
 
-  // Waits until everything is done, from on or off the queue.
+  // Waits until everything is done, from on or off the queue, and raises the first error that a kernel reported
+  // (c10/metal/error.h) since the last time.
   void synchronize();
 
+  // Where kernels report errors: a c10::metal::ErrorMessages.
+  std::shared_ptr<Buffer> error_buffer();
+
  private:
+  void check_last_error();
+
   std::mutex queue_;
   std::atomic<std::thread::id> owner_;
   std::unique_ptr<Encoder> encoder_;
-  uint64_t generations_ = 0;
+  std::map<uint64_t, std::unique_ptr<Encoder>> own_encoders_;  // while they are not shared
+  std::mutex errors_;
+  std::shared_ptr<Buffer> error_buffer_;
 };
 
 }  // namespace porter::mps
