@@ -51,6 +51,9 @@ _CODE_ARGUMENTS = (
     "-fvisibility=hidden",
     "-fno-optimize-sibling-calls",
     "-fno-math-errno",
+    # Before it is inlined, a function that waits inside must not be copied to two places either.
+    "-Xclang",
+    "-fconvergent-functions",
     "-fno-asynchronous-unwind-tables",
     "-Xclang",
     "-fdenormal-fp-math-f32=preserve-sign,preserve-sign",
@@ -98,7 +101,7 @@ def _compiled(source: str, wanted: Collection[str] | None, constants: Mapping[st
     ir = _ir(source, text)
     check_calls(ir, source, SOURCE_NAME)
     facts = _facts(ir)
-    ir = _FACT.sub("", ir)
+    ir = _private(_FACT.sub("", ir), {entry.symbol for entry in entries})
     return KernelUnit(SOURCE_NAME, ir, tuple(_kernel(entry, facts) for entry in entries))
 
 
@@ -168,6 +171,21 @@ def _ir(source: str, preprocessed: str) -> str:
         if result.returncode != 0:
             raise diagnostics.explain(source, SOURCE_NAME, result.stderr, _target())
         return (folder / "module.ll").read_text()
+
+
+_DEFINITION = re.compile(r'^define ([^@\n]*)@("[^"]*"|[\w.$]+)\(', re.M)
+_LINKAGE = re.compile(r"\b(?:dso_local|hidden|weak_odr|weak|linkonce_odr|linkonce|external|internal) ")
+
+
+def _private(ir: str, entries: Collection[str]) -> str:
+    """The IR with no function but `entries` visible: the optimiser drops kernels that were not asked for, and with them
+    what only they need."""
+
+    def made_private(found: re.Match[str]) -> str:
+        head, symbol = found.group(1), found.group(2)
+        return found.group() if symbol in entries else f"define internal {_LINKAGE.sub('', head)}@{symbol}("
+
+    return _DEFINITION.sub(made_private, ir)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -19,9 +19,10 @@ from typing import Any
 
 from porter.errors import MetalError
 from porter.metal import kernel_cache, toolchain
+from porter.metal.constructors import without_constructors
 from porter.metal.kernel import Kernel, runtime
 from porter.metal.kernel_unit import KernelUnit
-from porter.metal.lowering import Lowered, lower, needs_fibers
+from porter.metal.lowering import lower, needs_fibers
 from porter.metal.package import checking, package_digest
 from porter.metal.row import row_function, row_symbol
 
@@ -98,9 +99,10 @@ def compile_unit(unit: KernelUnit, *, optimise: bool = True) -> NativeCode:
     entries = [kernel.symbol for kernel in unit.kernels]
     rows = set() if checking() else {entry for entry in entries if not needs_fibers(unit.ir, entry)}
     with _lock:
-        optimised = optimised_ir(unit, sorted(rows))
+        optimised, needed = without_constructors(optimised_ir(unit, sorted(rows)))
+        _check_defined(needed, unit)
         lowered = lower(optimised, [row_symbol(entry) if entry in rows else entry for entry in entries], batch=optimise)
-        _check_defined(lowered, unit)
+        _check_defined(lowered.undefined, unit)
         object_code = _target_machine().emit_object(_parsed(lowered.text, unit))
     needs = [lowered.needs[row_symbol(entry) if entry in rows else entry] for entry in entries]
     return NativeCode(
@@ -138,14 +140,14 @@ def _parsed(text: str, unit: KernelUnit) -> Any:
         ) from error
 
 
-def _check_defined(lowered: Lowered, unit: KernelUnit) -> None:
-    if lowered.undefined:
+def _check_defined(undefined: tuple[str, ...], unit: KernelUnit) -> None:
+    if undefined:
         error = UndefinedSymbols(
-            f"nothing defines {', '.join(lowered.undefined[:5])}",
+            f"nothing defines {', '.join(undefined[:5])}",
             where=unit.name,
-            expected="only functions that the source or Metal's library defines",
+            expected="only functions that the source or Metal's library defines, and constants of known value",
         )
-        error.symbols = lowered.undefined
+        error.symbols = undefined
         raise error
 
 
