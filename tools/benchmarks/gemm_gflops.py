@@ -22,7 +22,7 @@ for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
 
 import numpy as np  # noqa: E402
 
-from porter.metal import Library, set_cores  # noqa: E402
+from porter.metal import AirLibrary, Kernel, Library, set_cores  # noqa: E402
 
 TILE = (64, 64, 16, 2, 2)
 
@@ -70,6 +70,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=Path(), help="the folder with generated/")
     parser.add_argument("--source", type=Path)
     parser.add_argument("--host-name")
+    parser.add_argument("--metallib", type=Path, help="MLX v0.30.1's library (from the registry)")
     parser.add_argument("--tile", type=int, nargs=5, default=TILE, metavar=("BM", "BN", "BK", "WM", "WN"))
     options = parser.parse_args()
     if (options.source is None) != (options.host_name is None):
@@ -87,24 +88,47 @@ def main() -> None:
     buffers = {0: a, 1: b, 2: out, 3: out, 4: gemm_params(size, tile), 5: absent, 6: absent, 7: absent}
     group = (32, tile[4], tile[3])
     grid = (size // tile[1] * group[0], size // tile[0] * group[1], group[2])
-    set_cores(1)
     start = time.perf_counter()
-    kernel = Library(source)[name]
+    kernels = {"from source": Library(source)[name]}
     compiled = time.perf_counter() - start
+    if options.source is None:
+        kernels["from Apple's library"] = compiled_kernel(options.metallib)
 
-    kernel(buffers, grid, group)
-    a @ b
-    times: dict[str, list[float]] = {"metal on the cpu": [], "numpy": []}
-    for _ in range(options.runs):
-        times["metal on the cpu"].append(seconds(lambda: kernel(buffers, grid, group)))
-        times["numpy"].append(seconds(lambda: a @ b))
-    error = float(np.abs(out - a.astype(np.float64) @ b).max())
+    print(f"{name}, {size} x {size} x {size}; best and median of {options.runs} runs, side by side")
+    print(f"  numpy runs on one core; compiled (or found compiled) from source in {compiled:.2f} s")
+    for label, kernel in kernels.items():
+        one = measured(label, 1, lambda kernel=kernel: kernel(buffers, grid, group), lambda: a @ b, options)
+        error = float(np.abs(out - a.astype(np.float64) @ b).max())
+        two = measured(label, 2, lambda kernel=kernel: kernel(buffers, grid, group), lambda: a @ b, options)
+        print(f"  two cores / one: {one / two:.2f}; largest error against float64: {error:.2e}")
 
-    print(f"{name}, {size} x {size} x {size}, one core")
-    for label, values in times.items():
-        best, median = (2 * size**3 / value / 1e9 for value in (min(values), statistics.median(values)))
-        print(f"  {label:18} best {best:7.2f} GFLOP/s   median {median:7.2f} GFLOP/s")
-    print(f"  largest error against float64: {error:.2e}; compiled (or found compiled) in {compiled:.2f} s")
+
+def compiled_kernel(metallib: Path | None) -> Kernel:
+    """The same kernel out of Apple's library, with the same constants (steel_gemm_fused.h: 200 to 202 are align_*)."""
+    if metallib is None:
+        from porter.upstream.providers.wheel import metallib_of
+
+        metallib = metallib_of("v0.30.1")
+    constants: dict[str | int, bool] = {10: False, 100: False, 110: False, 200: True, 201: True, 202: True}
+    bm, bn, bk, wm, wn = TILE
+    host_name = f"steel_gemm_fused_nn_float32_float32_bm{bm}_bn{bn}_bk{bk}_wm{wm}_wn{wn}"
+    return AirLibrary(metallib).kernel(host_name, constants)
+
+
+def measured(
+    label: str, cores: int, metal: Callable[[], object], numpy: Callable[[], object], options: argparse.Namespace
+) -> float:
+    """Print GFLOP/s of both, and return the median seconds of `metal` on `cores` cores."""
+    set_cores(cores)
+    metal()
+    numpy()
+    pairs = [(seconds(metal), seconds(numpy)) for _ in range(options.runs)]
+    rates = []
+    for times in zip(*pairs, strict=True):
+        rates += [2 * options.size**3 / value / 1e9 for value in (min(times), statistics.median(times))]
+    ours = f"best {rates[0]:6.2f} median {rates[1]:6.2f} GFLOP/s"
+    print(f"  {label:20} {cores} core{'s' if cores > 1 else ' '}: {ours}; numpy {rates[2]:6.1f} {rates[3]:6.1f}")
+    return statistics.median(metal_seconds for metal_seconds, _ in pairs)
 
 
 if __name__ == "__main__":
