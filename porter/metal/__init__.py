@@ -28,8 +28,20 @@ __all__ = [
     "KernelUnit",
     "Library",
     "compile_source",
+    "enable_torch",
     "kernel_names",
     "load",
     "runtime_library",
     "set_cores",
 ]
+
+
+def enable_torch() -> None:
+    """Give torch the `mps` device, `torch.mps.compile_shader` and `torch.mps.load_metallib` (`porter.metal.torch`).
+
+    Importing this package alone leaves torch as it is, and does not import it. A second call does nothing. Raises
+    ToolchainError where there is no C++ compiler, or where torch has an mps device of its own.
+    """
+    from porter.metal.torch import enable
+
+    enable()

@@ -15,10 +15,13 @@ import os
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from porter.errors import MetalError
 from porter.metal.names import nearest
+
+if TYPE_CHECKING:
+    from porter.metal.library import Library
 
 _DONE, _SOURCE_ERROR, _TOOL_ERROR, _ABSENT = range(4)  # control.h
 
@@ -49,32 +52,36 @@ OpenSource = Callable[[str], KernelLibrary]
 
 
 def open_source(source: str) -> KernelLibrary:
-    """Metal source, by porter.metal's compiler. Raises MetalError with clang's report where it is not valid."""
+    """Metal source, by porter.metal's compiler. Raises MetalError with clang's report where it is not valid.
+
+    Metal compiles when a library is made, so that is when a source has to be refused, with all its instantiations:
+    clang is run over all of it. Machine code is made of a kernel when it is looked up.
+    """
+    from porter.metal.compiler import compile_source
     from porter.metal.library import Library
 
-    library = Library(source)
-    library.names()  # Metal compiles when a library is made, so that is when a source has to be refused
-    return _Source(library)
+    compile_source(source)
+    return _Source(Library(source))
 
 
-def open_metallib(path: Path) -> KernelLibrary:
-    """A compiled library. Raises MetalError where the file is none."""
+def open_metallib(content: Path | bytes) -> KernelLibrary:
+    """A compiled library, or its bytes. Raises MetalError where it is none."""
     from porter.metal.air_library import AirLibrary
 
-    return AirLibrary(path)
+    return AirLibrary(content)
 
 
 class _Source:
-    def __init__(self, library: Any) -> None:
+    """A `Library` under the names of the protocol."""
+
+    def __init__(self, library: Library) -> None:
         self._library = library
 
     def names(self) -> Sequence[str]:
-        names: Sequence[str] = self._library.names()
-        return names
+        return self._library.names()
 
     def kernel(self, name: str) -> KernelRecord:
-        kernel: KernelRecord = self._library[name]
-        return kernel
+        return self._library[name]
 
 
 class _Opened:
@@ -153,7 +160,7 @@ def make_hooks(libraries: Libraries, open_source: OpenSource) -> Hooks:
         return libraries.open(_file_key(path), lambda: open_metallib(path))
 
     def from_bytes(data: bytes) -> int:
-        return libraries.open(hashlib.sha256(data).digest(), lambda: open_metallib(_kept(data)))
+        return libraries.open(hashlib.sha256(data).digest(), lambda: open_metallib(data))
 
     def names(handle: int, needed: Any, text: Any, size: int) -> int:
         def write() -> None:
@@ -213,11 +220,3 @@ def _file_key(path: Path) -> Hashable:
     except OSError as error:
         raise MetalError(f"the library cannot be read: {error.strerror}", where=str(path)) from error
     return (str(path.resolve()), status.st_size, status.st_mtime_ns, status.st_ino)
-
-
-def _kept(data: bytes) -> Path:
-    """A file that holds the bytes as long as the process lives; it is in memory, and nobody else can change it."""
-    handle = os.memfd_create("metallib")  # never closed: the path stands for it
-    with os.fdopen(os.dup(handle), "wb") as file:
-        file.write(data)
-    return Path(f"/proc/self/fd/{handle}")

@@ -171,7 +171,7 @@ def _numbers(values: Sequence[Any], kinds: Any, dtype: torch.dtype) -> torch.Ten
         raise RuntimeError(f"Unable to cast Python instance of type {strangers[0]} to C++ type of {dtype}")
     try:
         return torch.tensor(values, dtype=dtype, device="cpu")
-    except (OverflowError, RuntimeError) as error:
+    except (OverflowError, RuntimeError, TypeError, ValueError) as error:
         raise RuntimeError(f"Unable to cast Python instance to C++ type of {dtype}: {error}") from error
 
 
