@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from porter.errors import EmitError
 
-_INCLUDE = re.compile(r"^[ \t]*#[ \t]*include[ \t]*<([^>]+)>[ \t]*\n", re.M)
+_INCLUDE = re.compile(r"""^[ \t]*#[ \t]*include[ \t]*[<"]([^<>"]+)[>"][ \t]*\n""", re.M)
 _PRAGMA_ONCE = re.compile(r"^[ \t]*#[ \t]*pragma[ \t]+once[ \t]*\n", re.M)
 
 # What shader source may hold is ASCII; these stand in upstream's comments. Another character is an error, not a '?'.

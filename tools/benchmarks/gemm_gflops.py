@@ -1,10 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The steel-port authors
 # SPDX-License-Identifier: BSD-3-Clause
-"""How fast Metal on the CPU runs a Steel GEMM kernel on one core, beside numpy on one core in the same run.
+"""How fast Metal on the CPU runs a Steel GEMM kernel on one core and on two, beside numpy on one core in the same run.
 
-The kernel is the ported float32 one of generated/ (`steel-port sync` makes it), its source untouched; --source FILE
---host-name NAME --tile BM BN BK WM WN takes any self-contained Metal source whose kernel has the same arguments.
-Runs alternate; the best and the median of each are printed, with the largest error against float64.
+The kernel is MLX's float32 one: its source untouched out of upstream_mlx/ (`steel-port sync` vendors it), and Apple's
+compilation of it out of MLX's library. --source FILE --host-name NAME --tile BM BN BK WM WN takes any self-contained
+Metal source whose kernel has the same arguments. Runs alternate; the best and the median of each are printed, with the
+largest error against float64.
 """
 
 from __future__ import annotations
@@ -25,29 +26,24 @@ import numpy as np  # noqa: E402
 from porter.metal import AirLibrary, Kernel, Library, set_cores  # noqa: E402
 
 TILE = (64, 64, 16, 2, 2)
+# has_batch, use_out_source, do_axpby, align_M, align_N, align_K (steel_gemm_fused.h).
+CONSTANTS: dict[str | int, bool] = {10: False, 100: False, 110: False, 200: True, 201: True, 202: True}
 
 
-def ported_kernel(root: Path) -> tuple[str, str]:
-    """(source, host name) of the ported f32 kernel with the default tile, row by row, every dimension aligned."""
-    from porter.emit import ROOT, overlay_name, ported_argument
+def upstream_kernel(root: Path) -> tuple[str, str]:
+    """(source, host name) of MLX's f32 kernel with the default tile, row by row: upstream's text, flattened."""
     from porter.emit.flatten import flatten
-    from porter.port.target import load_target
-    from porter.spec import load_families
 
-    (family,), target = load_families(["steel_gemm_fused"]), load_target()
-    tree = root / "generated" / ROOT / target.source_root
-    headers = {path.relative_to(tree).as_posix(): path.read_text("utf-8") for path in tree.rglob("*.h")}
+    vendored = root / "upstream_mlx"
+    headers = {path.relative_to(vendored).as_posix(): path.read_text("utf-8") for path in vendored.rglob("*.h")}
     if not headers:
-        raise SystemExit("generated/ is empty: run `steel-port sync` first, or name a --source")
-    wanted = dict(zip(("bm", "bn", "bk", "wm", "wn"), TILE, strict=True), dtype="float32", transpose="nn")
-    (axes,) = (axes for axes in family.rows() if all(axes[key] == value for key, value in wanted.items()))
-    (row,) = (row for row in family.instantiations() if row.host_name == family.grammar.format(**axes))
-    constants = {constant.name: constant.name.startswith("align_") for constant in family.constants}
-    arguments = [*(ported_argument(a, target) for a in row.arguments), *(str(v).lower() for v in constants.values())]
-    kernel = f"{family.template}<{', '.join(arguments)}>"
-    name = row.host_name + family.suffix(constants)
-    instantiation = f'template [[host_name("{name}")]] [[kernel]] decltype({kernel}) {kernel};\n'
-    return f"{flatten(f'{target.kernels}/{overlay_name(family)}.h', headers)}\n{instantiation}", name
+        raise SystemExit("upstream_mlx/ is empty: run `steel-port sync` first, or name a --source")
+    kernels = "mlx/backend/metal/kernels"
+    includes = ("utils.h", "steel/gemm/gemm.h", "steel/gemm/kernels/steel_gemm_fused.h")
+    main = "".join(f"#include <{kernels}/{path}>\n" for path in includes)
+    kernel = f"gemm<float, {', '.join(map(str, TILE))}, false, false>"
+    instantiation = f'template [[host_name("gemm")]] [[kernel]] decltype({kernel}) {kernel};\n'
+    return f"{flatten('main', {**headers, 'main': main})}\n{instantiation}", "gemm"
 
 
 def gemm_params(size: int, tile: tuple[int, ...]) -> bytes:
@@ -67,7 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=512, help="M = N = K, a multiple of the tile")
     parser.add_argument("--runs", type=int, default=15)
-    parser.add_argument("--root", type=Path, default=Path(), help="the folder with generated/")
+    parser.add_argument("--root", type=Path, default=Path(), help="the folder with upstream_mlx/")
     parser.add_argument("--source", type=Path)
     parser.add_argument("--host-name")
     parser.add_argument("--metallib", type=Path, help="MLX v0.30.1's library (from the registry)")
@@ -78,7 +74,7 @@ def main() -> None:
     if any(options.size % edge for edge in options.tile[:3]):
         parser.error(f"--size {options.size} is no multiple of the tile {options.tile[:3]}")
     source, name = (
-        (options.source.read_text("utf-8"), options.host_name) if options.source else ported_kernel(options.root)
+        (options.source.read_text("utf-8"), options.host_name) if options.source else upstream_kernel(options.root)
     )
 
     size, tile = options.size, tuple(options.tile)
@@ -89,7 +85,8 @@ def main() -> None:
     group = (32, tile[4], tile[3])
     grid = (size // tile[1] * group[0], size // tile[0] * group[1], group[2])
     start = time.perf_counter()
-    kernels = {"from source": Library(source)[name]}
+    constants = CONSTANTS if options.source is None else {}
+    kernels = {"from source": Library(source, constants=constants)[name]}
     compiled = time.perf_counter() - start
     if options.source is None:
         kernels["from Apple's library"] = compiled_kernel(options.metallib)
@@ -104,15 +101,14 @@ def main() -> None:
 
 
 def compiled_kernel(metallib: Path | None) -> Kernel:
-    """The same kernel out of Apple's library, with the same constants (steel_gemm_fused.h: 200 to 202 are align_*)."""
+    """The same kernel out of Apple's library."""
     if metallib is None:
         from porter.upstream.providers.wheel import metallib_of
 
         metallib = metallib_of("v0.30.1")
-    constants: dict[str | int, bool] = {10: False, 100: False, 110: False, 200: True, 201: True, 202: True}
     bm, bn, bk, wm, wn = TILE
     host_name = f"steel_gemm_fused_nn_float32_float32_bm{bm}_bn{bn}_bk{bk}_wm{wm}_wn{wn}"
-    return AirLibrary(metallib).kernel(host_name, constants)
+    return AirLibrary(metallib).kernel(host_name, CONSTANTS)
 
 
 def measured(
