@@ -39,6 +39,9 @@ class Stacks {
     return end - in_block * kStagger;
   }
 
+  // How many bytes below the top of stack `index` are its own.
+  static constexpr std::size_t usable(std::size_t index) { return kStackBytes - index % kBlock * kStagger; }
+
  private:
   static constexpr std::size_t kStagger = 17 * 64;
 

@@ -12,8 +12,6 @@
 #include <cstring>
 #include <new>
 
-#include "fiber.h"
-
 namespace msl {
 
 constinit thread_local Core* Core::running = nullptr;
@@ -132,7 +130,7 @@ void Core::run_fibers() {
     place_thread(thread, lane.place);
     lane.simdgroup = &simdgroups_[thread / MSL_SIMD_WIDTH];
     lane.bit = 1u << (thread % MSL_SIMD_WIDTH);
-    lane.stack_pointer = new_fiber(stacks_.top(thread), &Core::start_lane);
+    start_fiber(lane.fiber, stacks_.top(thread), stacks_.usable(thread), &Core::start_lane);
   }
   for (int i = 0; i < simdgroup_count_; ++i) {
     const std::uint32_t threads = thread_count_ - static_cast<std::uint32_t>(i) * MSL_SIMD_WIDTH;
@@ -140,11 +138,15 @@ void Core::run_fibers() {
     simdgroups_[i] = {all, 0, 0, &lanes_[i * MSL_SIMD_WIDTH]};
   }
   current_ = &lanes_[0];
-  msl_switch_stack(&scheduler_stack_, current_->stack_pointer);
+  switch_fiber(scheduler_, current_->fiber);
+  for (std::uint32_t thread = 0; thread < thread_count_; ++thread) {
+    end_fiber(lanes_[thread].fiber);
+  }
 }
 
 void Core::start_lane() {
   Core& core = *running;
+  fiber_entered(core.current_->fiber);
   core.grid_->kernel->entry(core.addresses_.data(), core.threadgroup_memory_, &core.current_->place);
   core.current_->simdgroup->ready &= ~core.current_->bit;
   core.next_lane();
@@ -157,7 +159,7 @@ void Core::switch_to(Lane* next) {
     return;
   }
   current_ = next;
-  msl_switch_stack(&previous->stack_pointer, next->stack_pointer);
+  switch_fiber(previous->fiber, next->fiber);
 }
 
 // Ends the threadgroup: its other fibers are not continued, and nothing is left on their stacks to clean up.
@@ -165,7 +167,7 @@ void Core::leave(const char* error) {
   if (error != nullptr) {
     error_ = error;
   }
-  msl_switch_stack(&current_->stack_pointer, scheduler_stack_);
+  switch_fiber(current_->fiber, scheduler_);
 }
 
 // Runs something else until the current lane is ready again.

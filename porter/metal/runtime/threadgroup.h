@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 
+#include "fiber.h"
 #include "kernel_abi.h"
 #include "kernel_operations.h"
 #include "matrix.h"
@@ -60,7 +61,7 @@ class Core {
   struct Simdgroup;
 
   struct Lane {
-    void* stack_pointer;
+    Fiber fiber;
     Simdgroup* simdgroup;
     std::uint32_t bit;
     const void* site;  // the call it waits at
@@ -103,7 +104,7 @@ class Core {
   int simdgroup_count_ = 0;
   std::uint32_t thread_count_ = 0;
   Lane* current_ = nullptr;
-  void* scheduler_stack_ = nullptr;
+  Fiber scheduler_{};
   const Grid* grid_ = nullptr;
   std::uint32_t memory_size_ = 0;
   std::string error_;
