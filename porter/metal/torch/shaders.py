@@ -10,6 +10,8 @@ for Linux lacks, and `install` puts them there.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,6 +26,8 @@ _CASTS = {
     "uint8": torch.uint8,
 }
 _NO_CAST = ""
+# Where torch's headers for Metal source stand, under its include folder.
+_HEADER_FOLDERS = ("c10/metal", "ATen/native/mps/kernels")
 
 
 class MetalKernel:
@@ -115,13 +119,39 @@ def install() -> None:
     native._mps_ShaderLibrary = ShaderLibrary
     native._mps_PrecompiledShaderLibrary = PrecompiledShaderLibrary
     native._mps_MetalKernel = MetalKernel
-    native._mps_compileShader = lambda source: ShaderLibrary(operators.compile(source))
+    native._mps_compileShader = lambda source: ShaderLibrary(operators.compile(_with_own_headers_in_ascii(source)))
     native._mps_loadMetallibFromPath = lambda path: PrecompiledShaderLibrary(operators.load_file(path))
     native._mps_loadMetalllib = lambda data: PrecompiledShaderLibrary(operators.load_bytes(_bytes_tensor(data)))
     # torch.mps.profiler's captures, as on a Mac where MTL_CAPTURE_ENABLED is not set.
     native._mps_isCaptureEnabled = native._mps_isCapturing = lambda: False
     native._mps_startCapture = _refuse_capture
     native._mps_stopCapture = lambda: None
+
+
+def _with_own_headers_in_ascii(source: str) -> str:
+    """The source with `?` for what is not ASCII in lines of PyTorch's own headers, which compile_shader puts in.
+
+    Source has to be ASCII, but comments of c10/metal in torch 2.13 are not, and compile on a Mac all the same. So they
+    pass here, and the user's own lines do not.
+    """
+    if source.isascii():
+        return source
+    # Those folders first: reading all of torch's headers takes a second.
+    for folder in (*_HEADER_FOLDERS, "."):
+        foreign = _lines_beyond_ascii(folder)
+        lines = source.split("\n")
+        source = "\n".join(line.encode("ascii", "replace").decode() if line in foreign else line for line in lines)
+        if source.isascii():
+            break
+    return source
+
+
+@cache
+def _lines_beyond_ascii(folder: str) -> frozenset[str]:
+    """Of the headers of that folder of torch's include folder."""
+    headers = (Path(torch.__file__).parent / "include" / folder).rglob("*.h")
+    texts = [content.decode("utf-8", "replace") for path in headers if not (content := path.read_bytes()).isascii()]
+    return frozenset(line for text in texts for line in text.split("\n") if not line.isascii())
 
 
 def _refuse_capture(file_name: str) -> None:

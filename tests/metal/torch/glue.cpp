@@ -8,7 +8,10 @@
 #include <ATen/ops/empty_like.h>
 #include <torch/library.h>
 
+#include <atomic>
+#include <chrono>
 #include <memory>
+#include <thread>
 
 namespace {
 
@@ -134,6 +137,28 @@ void misuse(const std::string& how, const Tensor& tensor) {
   }
 }
 
+// Whether two threads are inside command blocks at once: each waits there for the other, as long as `patient` says.
+bool blocks_meet(bool patient) {
+  std::atomic<int> inside = 0;
+  std::atomic<bool> met = false;
+  const auto work = [&] {
+    auto kernel = library().getKernelFunction("nothing");
+    kernel->runCommandBlock([&] {
+      ++inside;
+      const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(patient ? 30'000 : 200);
+      while (inside < 2 && !met && std::chrono::steady_clock::now() < end) {
+        std::this_thread::yield();
+      }
+      met = met || inside == 2;
+      --inside;
+    });
+  };
+  std::thread other(work);
+  work();
+  other.join();
+  return met;
+}
+
 std::vector<std::string> names() { return library().getFunctionNames(); }
 bool has(const std::string& name) { return library().hasFunction(name); }
 std::vector<int64_t> properties(const std::string& name) {
@@ -195,6 +220,7 @@ TORCH_LIBRARY(porter_test, m) {
   m.def("set_bytes(int slot, int size) -> ()", set_bytes);
   m.def("set_null() -> ()", set_null);
   m.def("misuse(str how, Tensor(a!) tensor) -> ()", misuse);
+  m.def("blocks_meet(bool patient) -> bool", blocks_meet);
   m.def("names() -> str[]", names);
   m.def("has(str name) -> bool", has);
   m.def("properties(str name) -> int[]", properties);
