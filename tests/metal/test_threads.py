@@ -280,12 +280,38 @@ kernel void divergent(device float* out [[buffer(0)]], uint i [[thread_position_
 
 
 def test_a_divergent_barrier_is_an_error(run):
-    with pytest.raises(MetalError, match="divergent: threads of one threadgroup wait at different threadgroup_barrier"):
+    with pytest.raises(MetalError, match="divergent: threads of one simdgroup wait at different threadgroup_barrier"):
         run(DIVERGENT, "divergent", {0: np.arange(64, dtype=np.float32)}, (64,), (64,))
     # The same kernel with one side only is none, also after the error.
     out = np.zeros(64, np.float32)
     run(DIVERGENT, "divergent", {0: out}, (64,), (64,))
     assert (out == 2).all()
+
+
+BY_SIMDGROUP = """
+kernel void by_simdgroup(device uint* out, uint i [[thread_index_in_threadgroup]],
+                         uint g [[simdgroup_index_in_threadgroup]]) {
+  threadgroup uint shared[96];
+  if (g == 1) {
+    shared[i] = 100 + i;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    out[i] = shared[95 - i];
+  } else {
+    shared[i] = i;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    out[i] = 1000 + shared[95 - i];
+  }
+}
+"""
+
+
+def test_simdgroups_may_wait_at_different_calls(run):
+    """A GPU counts the simdgroups that wait."""
+    out = np.zeros(96, np.uint32)
+    run(BY_SIMDGROUP, "by_simdgroup", {0: out}, (96,), (96,))
+    i = np.arange(96)
+    other, second = 95 - i, i // 32 == 1
+    np.testing.assert_array_equal(out, np.where(second, 0, 1000) + other + np.where(other // 32 == 1, 100, 0))
 
 
 HISTOGRAM = """

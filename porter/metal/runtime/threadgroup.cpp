@@ -24,7 +24,7 @@ int lowest(std::uint32_t set) { return __builtin_ctz(set); }
 constexpr int kUninitialised = 0xff;
 
 constexpr const char* kDivergentBarrier =
-    "threads of one threadgroup wait at different threadgroup_barrier calls: "
+    "threads of one simdgroup wait at different threadgroup_barrier calls: "
     "every thread that has not ended must reach the same barrier";
 constexpr const char* kPartialMatrix =
     "a simdgroup_matrix operation was reached by fewer than the 32 threads of its simdgroup, which Metal leaves undefined";
@@ -239,16 +239,20 @@ bool Core::next_simdgroup() {
   return false;
 }
 
-// Every live lane waits at a barrier: lets them go on. False if all lanes have ended, or on an error.
+// Every live lane waits at a barrier: lets them go on. False if all lanes have ended, or on an error. A simdgroup runs
+// one instruction at a time, so that its lanes must wait at one call; simdgroups are only counted, and MLX's NAX GEMM has
+// those of whole tiles and those of cut ones wait at two.
 bool Core::release_barrier() {
-  const void* site = nullptr;
   Lane* first = nullptr;
   for (int i = 0; i < simdgroup_count_; ++i) {
     Simdgroup& simdgroup = simdgroups_[i];
+    const void* site = nullptr;
     for (std::uint32_t left = simdgroup.at_barrier; left != 0; left &= left - 1) {
       Lane* lane = &simdgroup.lanes[lowest(left)];
       if (first == nullptr) {
         first = lane;
+      }
+      if (site == nullptr) {
         site = lane->site;
       } else if (lane->site != site) {
         error_ = kDivergentBarrier;
