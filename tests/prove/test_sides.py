@@ -44,7 +44,8 @@ def test_sides_hold_what_the_kernel_includes_and_no_more(minimal):
     names = {path.rpartition("/")[2] for path in port.files}
     assert names == {"SteelPair.h", "SteelPairParams.h", "SteelPairLoader.h"}
     assert upstream.patch_note() == (
-        "shim patches to upstream: 5 (address space twin 1, function constant 2, threadgroup variable 2)"
+        "shim patches to upstream: 6 (address space twin 1, attribute name 1, function constant 2, "
+        "threadgroup variable 2)"
     )
 
 
