@@ -155,7 +155,7 @@ def clear() -> Usage:
 
 def sweep(folder: Path, limit: int) -> int:
     """Drop leftovers of killed writers, then the least recently used until `limit` is kept; the bytes that are left."""
-    _drop_leftovers(folder)
+    drop_leftovers(folder)
     files = sorted(_files(folder), key=lambda file: file.used)
     total = sum(file.size for file in files)
     if total <= limit:
@@ -242,7 +242,8 @@ def _is_temporary(name: str) -> bool:
     return name.startswith(".build-") or name.endswith(".tmp")
 
 
-def _drop_leftovers(folder: Path) -> None:
+def drop_leftovers(folder: Path) -> None:
+    """Remove what killed writers left in `folder`: temporary files and folders, and locks, older than an hour."""
     old = time.time() - LEFTOVER_SECONDS
     for inside in (folder, folder / _LOCKS):
         with suppress(OSError), os.scandir(inside) as found:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from porter.cache import cache_dir
 from porter.errors import ToolchainError
-from porter.metal import toolchain
+from porter.metal import kernel_cache, toolchain
 from porter.metal.frontend import RUNTIME
 
 _NAME = "libmsl_runtime.so"
@@ -42,12 +42,14 @@ def runtime_library() -> Path:
     library = folder / _NAME
     if library.is_file():
         return library
+    kernel_cache.drop_leftovers(folder.parent)
     sources = sorted(str(path) for path in RUNTIME.glob("*.cpp"))
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".build-") as name:
         result = toolchain.run([compiler, *_ARGUMENTS, *sources, "-lm", "-o", _NAME], folder=Path(name))
         if result.returncode != 0:
+            lines = result.stderr.strip().splitlines() or ["no message"]
             raise ToolchainError(
-                "the Metal runtime could not be built: " + (result.stderr.strip().splitlines() or ["no message"])[0],
+                "the Metal runtime could not be built: " + next((line for line in lines if "error" in line), lines[0]),
                 where=compiler,
                 expected="a C++20 compiler (gcc 11 or clang 14, or newer)",
                 next_step="install a newer one and set $CXX to it",

@@ -156,10 +156,11 @@ def run(
         streams[0].write((text or "").encode())
         streams[0].seek(0)
         status = _wait(command, folder, streams, max_output)
+        full = any(stream.seek(0, os.SEEK_END) >= max_output for stream in streams[1:])
         for stream in streams[1:]:
             stream.seek(0)
         output, errors = (stream.read().decode(errors="replace") for stream in streams[1:])
-    if status == -signal.SIGXFSZ or "File too large" in errors[-2000:]:
+    if full or status == -signal.SIGXFSZ or "File too large" in errors[-2000:]:
         raise ToolchainError(
             f"the compiler wrote more than {max_output >> 20} MiB",
             where=command[0],
