@@ -35,6 +35,7 @@ from porter.metal.frontend import (
 from porter.metal.frontend import parse as parse_source
 from porter.metal.function_constants import Value
 from porter.metal.kernel_unit import MAX_THREADS, KernelArgument, KernelEntry, KernelUnit
+from porter.metal.literals import in_single_precision
 from porter.metal.package import checking, package_digest
 from porter.metal.source_checks import check_calls, check_kernels, check_results, check_text
 
@@ -98,7 +99,7 @@ def _entry_of(kept: dict[str, object]) -> KernelEntry:
 def _compiled(source: str, wanted: Collection[str] | None, constants: Mapping[str | int, Value] | None) -> KernelUnit:
     preprocessed, declared = _understand(source)
     text, entries = entries_of.with_entries(preprocessed, declared, wanted, constants)
-    ir = _ir(source, text)
+    ir = _ir(source, in_single_precision(text))
     check_calls(ir, source, SOURCE_NAME)
     facts = _facts(ir)
     ir = _private(_FACT.sub("", ir), {entry.symbol for entry in entries})
