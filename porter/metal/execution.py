@@ -118,7 +118,7 @@ def optimised_ir(unit: KernelUnit, rows: Sequence[str] = ()) -> str:
     text = _KEPT.sub("", _PROCESSOR.sub("", unit.ir))
     for entry in rows:
         text = re.sub(rf"^define (?:\w+ )*(?=void @{re.escape(entry)}\()", "define internal ", text, flags=re.M)
-        text += row_function(entry)
+        text += row_function(entry, unit.ir)
     with _lock:
         module = _parsed(text, unit)
         options = llvm.create_pipeline_tuning_options(speed_level=1 if checking() else 2)

@@ -187,7 +187,13 @@ def _given(one: FunctionConstant, constants: Mapping[str | int, Value]) -> Funct
     keys = [key for key in constants if not isinstance(key, bool) and key in (one.name, one.index)]
     if len(keys) > 1:
         raise MetalError(f"function constant {one.name} is given a value by its name and by its index {one.index}")
-    return replace(one, value=constants[keys[0]]) if keys else one
+    return replace(one, value=_plain(constants[keys[0]])) if keys else one
+
+
+def _plain(value: Value) -> Value:
+    """numpy's scalars and arrays as Python's own."""
+    plain: Value = value.tolist() if hasattr(value, "tolist") else value
+    return plain
 
 
 def _check_known(declared: Sequence[FunctionConstant], constants: Mapping[str | int, Value]) -> None:
@@ -237,8 +243,6 @@ def _literal(one: FunctionConstant) -> str:
 
 
 def _scalar(one: FunctionConstant, scalar: str, value: object) -> str:
-    if hasattr(value, "item"):  # numpy's scalars
-        value = value.item()
     if scalar == "bool" and (isinstance(value, bool) or value in (0, 1)) and isinstance(value, int):
         return "true" if value else "false"
     if scalar in _INTEGERS and isinstance(value, int):

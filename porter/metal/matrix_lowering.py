@@ -26,7 +26,9 @@ _MAX_SLOTS = 512
 
 _VALUE = re.compile(r'%(?:[\w.$]+|"[^"]+")')
 _LABEL = re.compile(r'^[\w.$"]+:')
-_CALL = re.compile(rf"^\s*(%[\w.$]+) = (?:tail |notail )?call .*?\bdouble @{PRODUCT}\((.*?)\)(?: #\d+)?$")
+_CALL = re.compile(
+    rf"^\s*(%[\w.$]+) = (?:tail |notail )?call .*?\bdouble @{PRODUCT}\((.*?)\)(?: #\d+)?(?:, !\w+ !\d+)*$"
+)
 
 _PAIR = r"<2 x float>"
 _SPLIT = re.compile(rf"^\s*(%[\w.$]+) = bitcast double (%[\w.$]+) to {_PAIR}$")

@@ -9,6 +9,7 @@ counter plus what the row begins with.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 # Bytes of msl_thread, and its fields that change along x (runtime/kernel_abi.h).
@@ -49,14 +50,14 @@ def row_symbol(entry: str) -> str:
     return f"{entry}.row"
 
 
-def row_function(entry: str) -> str:
-    """LLVM IR of `msl_row` (runtime/kernel_abi.h) for the entry `entry`.
+def row_function(entry: str, ir: str = "") -> str:
+    """LLVM IR of `msl_row` (runtime/kernel_abi.h) for the entry `entry` of the module `ir`.
 
     Positions stay below 2^32 (a grid's sizes do), so that adding to them never wraps, which the optimiser is told.
     """
     lines = [
         f"define void @{row_symbol(entry)}(ptr noalias readonly %buffers, ptr noalias %memory, "
-        "ptr noalias readonly %first, i32 %count) nounwind {",
+        f"ptr noalias readonly %first, i32 %count) nounwind {_denormals(entry, ir)} {{",
         "enter:",
         f"  %here = alloca [{_THREAD_BYTES} x i8], align 8",
     ]
@@ -90,3 +91,12 @@ def row_function(entry: str) -> str:
         "}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _denormals(entry: str, ir: str) -> str:
+    """How the entry treats denormals, as attributes: LLVM inlines nothing into a function that does otherwise."""
+    line = re.search(rf"^define [^\n]*@{re.escape(entry)}\([^\n]*", ir, re.M)
+    head = line.group() if line else ""
+    groups = re.findall(r" #(\d+)", head)
+    listed = [head, *(re.findall(rf"^attributes #{group} = .*$", ir, re.M)[0] for group in groups)]
+    return " ".join(re.findall(r'"denormal-fp-math[\w-]*"="[^"]*"', " ".join(listed)))

@@ -142,6 +142,7 @@ def test_vectors(kind):
     scalar, count = kind[:-1], int(kind[-1])
     dtype = {"bool": np.bool_, "char": np.int8, "uint": np.uint32, "half": np.float16, "float": np.float32}[scalar]
     values = [True, False] if scalar == "bool" else [3, 1, 4, 15][:count]
+    given = np.array(values, dtype) if scalar == "half" else values
     out = np.zeros(4 if count == 3 else count, dtype)
-    Library(HEADER + SCALARS.format(kind=kind), constants={"value": values})["store"]({0: out}, (1,), (1,))
+    Library(HEADER + SCALARS.format(kind=kind), constants={"value": given})["store"]({0: out}, (1,), (1,))
     assert out[:count].tolist() == values

@@ -288,6 +288,28 @@ def test_a_divergent_barrier_is_an_error(run):
     assert (out == 2).all()
 
 
+FUNCTOR = """
+float product(float a, float b) { return fma(a, b, 1.0f); }
+struct Functor { float operator()(float a, float b) { return product(a, b) + 2.0f; } };
+template <typename F> kernel void functor(device const float* a, device const float* b, device float* out,
+                                          uint i [[thread_position_in_grid]]) { out[i] = F()(a[i], b[i]); }
+template [[host_name("k")]] [[kernel]] decltype(functor<Functor>) functor<Functor>;
+"""
+
+
+def test_functions_of_a_plain_kernel_become_part_of_its_loop(run):
+    """Which LLVM then turns into vector instructions: a call in it would stay one."""
+    from porter.metal.compiler import compile_source
+    from porter.metal.execution import optimised_ir
+
+    unit = compile_source("#include <metal_stdlib>\nusing namespace metal;\n" + FUNCTOR)
+    ir = optimised_ir(unit, [unit.kernels[0].symbol])
+    assert "x float> @llvm.fma." in ir
+    a, b, out = (np.arange(1000, dtype=np.float32) for _ in range(3))
+    run(FUNCTOR, "k", {0: a, 1: b, 2: out}, (1000,), (256,))
+    np.testing.assert_array_equal(out, a * b + 3)
+
+
 BY_SIMDGROUP = """
 kernel void by_simdgroup(device uint* out, uint i [[thread_index_in_threadgroup]],
                          uint g [[simdgroup_index_in_threadgroup]]) {
