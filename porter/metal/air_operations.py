@@ -117,7 +117,7 @@ class _Bridge:
                 continue
             if name in self._functions:
                 function = self._functions[name]
-                seen[name] = function.text(name, f"nounwind {DENORMALS}")
+                seen[name] = function.text(name, f"convergent nounwind {DENORMALS}")
                 todo += function.references
             elif name in self._others:
                 seen[name] = self._others[name]
@@ -128,7 +128,14 @@ class _Bridge:
 
     def meets(self, function: _Function) -> bool:
         """Whether lanes wait for each other in it."""
-        return any(name.startswith(_MEETINGS) for name in function.references)
+        todo, seen = [function], {function.declaration.symbol}
+        while todo:
+            references = todo.pop().references - seen
+            if any(name.startswith(_MEETINGS) for name in references):
+                return True
+            seen |= references
+            todo += [self._functions[name] for name in references if name in self._functions]
+        return False
 
 
 @dataclass(frozen=True)
@@ -342,7 +349,8 @@ def _standalone(text: str) -> str:
     }
     text = re.sub(r",? ![\w.]+ !\d+", "", text)
     text = re.sub(r"^(?:!|attributes #|target |source_filename|;).*\n", "", text, flags=re.M)
-    text = re.sub(r"(?<=\)) #(\d+)", lambda found: f" {' '.join(groups[found[1]].split())}", text)
+    # A function that is declared must stay convergent, or LLVM takes that from its calls, and copies barriers.
+    text = re.sub(r"(?<=[)\w]) #(\d+)", lambda found: f" {' '.join(groups[found[1]].split())}", text)
     text = re.sub(r'%"((?:struct|class|union)\.)', r'%"msl.\1', text)
     return re.sub(r"%((?:struct|class|union)\.)", r"%msl.\1", text)
 
