@@ -76,13 +76,15 @@ kernel void other_places(device uint* out,
 
 
 def test_the_other_attributes_and_arguments_that_have_their_names(run):
-    out = np.zeros((99, 16), np.uint32)
-    run(OTHER_PLACES, "other_places", {0: out}, (99,), (70,))
-    for i, row in enumerate(out):
-        inside = i % 70
-        size = 70 if i < 70 else 29
-        expected = [0, 0, 99, 1, 1, 32, inside % 4, inside // 4, -(-size // 4), 70, 1, 3, 18, inside // 32, 32]
-        assert row[:15].tolist() == expected, i
+    for count, group in ((99, 70), (100, 64)):
+        out = np.zeros((count, 16), np.uint32)
+        run(OTHER_PLACES, "other_places", {0: out}, (count,), (group,))
+        simdgroups, quads = -(-group // 32), -(-group // 4)
+        for i, row in enumerate(out):
+            inside = i % group
+            size = -(-(group if i < group else count - group) // 4)
+            expected = [0, 0, count, 1, 1, 32, inside % 4, inside // 4, size, group, 1, simdgroups, quads]
+            assert row[:15].tolist() == [*expected, inside // 32, 32], i
 
 
 WITHOUT_INDEX = """
