@@ -22,7 +22,11 @@ from porter.metal.frontend import KernelDeclaration
 MARKER = "MSL_INSTANTIATION"
 
 _HEAD = re.compile(rf"\btemplate\s+{MARKER}\s*\(((?:\s*\"[^\"]*\")+)\s*\)")
-_BRACKETS = re.compile(r"[{};]|\bnamespace\s+(?:\[\[[^\]]*\]\]\s*)?((?:\w+\s*::\s*)*\w*)\s*\{|\"(?:[^\"\\\n]|\\.)*\"")
+# What opens and closes scopes, and literals, in which brackets mean nothing.
+_BRACKETS = re.compile(
+    r"[{}]|\bnamespace\s+(?:\[\[[^\]]*\]\]\s*)?((?:\w+\s*::\s*)*\w*)\s*\{"
+    r"|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)'"
+)
 
 # Template arguments that are no types, and types. Of other names the text does not say which they are.
 _VALUE = re.compile(r"-?\d.*|true|false")

@@ -58,6 +58,7 @@ namespace a { template <typename T> kernel void f(device T* x) { x[0] = 1; }
   namespace inner { kernel void g(device int* g) { g[0] = 5; } }
   template [[host_name("again_in_a")]] [[kernel]] decltype(f<half>) f<half>; }
 namespace b { template <typename T> kernel void f(device T* y, device T* z) { y[0] = 2; } }
+namespace c { constant char opening = '{', closing[] = "}}"; }
 namespace { kernel void hidden(device int* h) { h[0] = 3; } }
 template <typename T> kernel void f(device T* outside) { outside[0] = 4; }
 template [[host_name("of_b")]] kernel void b::f<int>(device int*, device int*);
