@@ -196,6 +196,16 @@ void compile_with(const std::string& source, const std::string& first, const std
   parametrised.getPipelineStateForFunc("nothing", {first, second});
 }
 
+// What C++ alone cannot have, or Linux has not.
+void absent(const std::string& what) {
+  if (what == "options") {
+    static char no_options = 0;
+    Parametrised(std::string("// with options"), 0, static_cast<MTLCompileOptions*>(&no_options)).getLibrary();
+  } else {
+    MetalShaderLibrary::getBundledLibrary().getKernelFunction("copy");
+  }
+}
+
 void precompiled(const std::string& path) {
   at::native::mps::PrecompiledMetalShaderLibrary loaded(path);
   loaded.getKernelFunction("nothing");
@@ -227,6 +237,7 @@ TORCH_LIBRARY(porter_test, m) {
   m.def("run_source(str source, str name, Tensor[] tensors, int threads, int group) -> ()", run_source);
   m.def("compile(str source) -> ()", compile);
   m.def("compile_with(str source, str first, str second) -> ()", compile_with);
+  m.def("absent(str what) -> ()", absent);
   m.def("precompiled(str path) -> ()", precompiled);
   m.def("fresh_library() -> ()", fresh_library);
   m.def("look_up(str name) -> ()", look_up);

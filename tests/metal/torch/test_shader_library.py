@@ -77,6 +77,13 @@ def test_what_is_no_compiled_library(ops, tmp_path) -> None:
             ops.precompiled(str(path))
 
 
+def test_what_linux_has_not_is_named(ops) -> None:
+    with pytest.raises(RuntimeError, match="MTLCompileOptions cannot be made from C\\+\\+ alone"):
+        ops.absent("options")
+    with pytest.raises(NotImplementedError, match="bundled Metal kernels are not available on Linux"):
+        ops.absent("bundled")
+
+
 def test_no_compiler_is_set(ops, compiler) -> None:
     mt._set_open_source(None)
     try:
