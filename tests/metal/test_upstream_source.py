@@ -147,3 +147,47 @@ def test_the_nax_gemm(mlx_git, tag, kind, transposition, m, n, k):
     # the result's type. Sums are started anew for each step of K and added, which is no more roundings than k.
     bound = 2 * k * 2.0**-24 * (np.abs(a) @ np.abs(b)) + HALF_ULP[kind] * np.abs(exact) * 1.01 + 2.0**-24
     assert (np.abs(as_read(kind, result) - exact) <= bound).all()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The NAX attention
+
+
+def attention_params(heads, queries, keys, scale, depth=64, block=(64, 32)):
+    """AttnParams of MLX's steel/attn/params.h: one batch, all query heads on one key head, rows next to each other."""
+    blocks = [-(-queries // block[0]), -(-keys // block[1]), queries // block[0], keys // block[1]]
+    rest = [queries - blocks[2] * block[0], keys - blocks[3] * block[1]]
+    of_queries, of_keys = (0, queries * depth, depth), (0, 0, depth)
+    numbers = [1, heads, depth, queries, keys, heads, scale, *blocks, *rest, keys - queries]
+    return struct.pack("<6if7i12q", *numbers, *of_queries, *of_keys, *of_keys, *of_queries)
+
+
+@pytest.mark.parametrize("tag", ["v0.30.1", "v0.32.1"])
+@pytest.mark.parametrize(("queries", "keys", "masked"), [(64, 64, False), (90, 70, True)])
+def test_the_nax_attention(mlx_git, tag, queries, keys, masked):
+    """Two heads. Whole blocks without a mask, and cut ones of queries and keys with a mask of bool."""
+    heads, depth, scale = 2, 64, 0.125
+    source = self_contained(mlx_git, tag, f"{KERNELS}/steel/attn/kernels/steel_attention_nax.metal")
+    constants = {200: queries % 64 == 0, 201: keys % 32 == 0, 300: masked, 301: False, 302: False}
+    library = Library(source, constants=constants)
+    kernel = library["steel_attention_float32_bq64_bk32_bd64_wm4_wn1_maskbool_"]
+    rng = np.random.default_rng(queries)
+    q = rng.standard_normal((heads, queries, depth)).astype(np.float32)
+    k, v = (rng.standard_normal((keys, depth)).astype(np.float32) for _ in range(2))
+    mask = rng.integers(0, 2, (heads, queries, keys)).astype(bool)
+    mask[:, :, 0] = True
+    out = np.zeros_like(q)
+    buffers = {0: q, 1: k, 2: v, 3: out, 4: attention_params(heads, queries, keys, scale)}
+    if masked:
+        buffers |= {5: struct.pack("<3q", 0, queries * keys, keys), 6: mask}
+    kernel(buffers, (-(-queries // 64) * 128, heads), (128, 1))
+    scores = scale * (q.astype(np.float64) @ k.T)
+    weights = np.exp(scores - scores.max(-1, keepdims=True)) * (mask if masked else 1)
+    exact = weights / weights.sum(-1, keepdims=True) @ v
+    # A score is depth fused steps, then scaled twice (once by log2 e) and subtracted from the largest; so is that. An
+    # error of a score is the same relative error of its weight, to which exp2 (two ULP), the sum over the keys and the
+    # product with v (a step each) and rescaling for every block of keys add. Both weights and their sum have it.
+    score = (depth + 8) * 2.0**-24 * scale * (np.abs(q) @ np.abs(k).T).max()
+    bound = 2 * (2 * score + (keys + 16) * 2.0**-23) * np.abs(v).max()
+    assert bound < 1e-3
+    assert (np.abs(out - exact) <= bound).all()
