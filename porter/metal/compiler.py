@@ -37,7 +37,7 @@ from porter.metal.function_constants import Value
 from porter.metal.kernel_unit import MAX_THREADS, KernelArgument, KernelEntry, KernelUnit
 from porter.metal.literals import in_single_precision
 from porter.metal.package import checking, package_digest
-from porter.metal.source_checks import check_calls, check_kernels, check_results, check_text
+from porter.metal.source_checks import check_calls, check_expressions, check_kernels, check_results, check_text
 
 # Eight times the largest source there may be.
 _MAX_PREPROCESSED_BYTES = 128 << 20
@@ -124,6 +124,7 @@ def _understand(source: str) -> tuple[str, tuple[KernelDeclaration, ...]]:
     check_text(source, SOURCE_NAME)
     check_results(source, SOURCE_NAME)
     preprocessed = _preprocessed(source)
+    check_expressions(preprocessed, SOURCE_NAME)
     try:
         unit = parse_source(source, {}, skip_bodies=True)
     except ParseError as error:

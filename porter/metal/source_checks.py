@@ -21,6 +21,13 @@ from porter.metal.patches import _shadow
 MAX_SOURCE_BYTES = 16 << 20
 """Ten times what MLX's largest kernel file is with everything it includes."""
 
+MAX_DEPTH = 256
+"""How deep brackets may nest: clang's own limit (-fbracket-depth)."""
+
+MAX_EXPRESSION = 2048
+"""How many characters may enclose a place without a comma. libclang parses in this process, each prefix costs its stack
+a frame, and 4096 of them overflow it (measured with 18.1.1). The most in MLX v0.30.1 and v0.32.1 are 183 characters."""
+
 _GAP = r"(?:\s|\\\n)+"
 
 
@@ -38,12 +45,69 @@ def check_text(source: str, name: str) -> None:
         raise MetalError(f"the source has {size} bytes", where=name, expected=f"at most {MAX_SOURCE_BYTES}")
     if "\0" in source:
         raise MetalError("the source holds a NUL byte", where=_place(source, name, source.index("\0")))
+    check_depth(_shadow(source), name)
+
+
+def check_depth(text: str, name: str) -> None:
+    """Raises MetalError where the brackets of `text`, which holds no comments, nest deeper than parsers bear."""
+    depth = 0
+    for line in _without_strings(text).split("\n"):
+        opened = sum(map(line.count, "([{"))
+        if depth + opened > MAX_DEPTH and depth + _deepest(line) > MAX_DEPTH:
+            raise MetalError("brackets nest too deep", where=name, expected=f"at most {MAX_DEPTH} levels")
+        # What is closed and was never opened is clang's to complain of.
+        depth = max(0, depth + opened - sum(map(line.count, ")]}")))
+
+
+def check_expressions(preprocessed: str, name: str) -> None:
+    """Raises MetalError where an expression nests deeper, with brackets or without, than parsers bear."""
+    check_depth(preprocessed, name)
+    for statement in re.finditer(r"[^;}]+", _without_strings(preprocessed)):
+        if statement.end() - statement.start() > MAX_EXPRESSION and _enclosing(statement[0]) > MAX_EXPRESSION:
+            raise MetalError(
+                "an expression is too long",
+                where=name,
+                expected=f"at most {MAX_EXPRESSION} characters around a place without a comma",
+            )
+
+
+def _without_strings(text: str) -> str:
+    return re.sub(r'"(?:[^"\\\n]|\\.)*"', '""', text)
+
+
+def _deepest(line: str) -> int:
+    depth = deepest = 0
+    for one in re.findall(r"[()\[\]{}]", line):
+        depth += 1 if one in "([{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _enclosing(statement: str) -> int:
+    """The most characters that stand between a place and the commas before it, counted at every level of brackets."""
+    levels, total, most = [0], 0, 0
+    for found in re.finditer(r"^#.*$|[()\[\]{}]|,|[^()\[\]{},\s]+", statement, re.M):
+        one = found[0]
+        if one[0] == "#":
+            continue
+        if one in "([{":
+            levels.append(0)
+        elif one in ")]}" and len(levels) > 1:
+            total -= levels.pop()
+        if one == ",":
+            total -= levels[-1]
+            levels[-1] = 0
+        else:
+            levels[-1] += len(one)
+            total += len(one)
+        most = max(most, total)
+    return most
 
 
 def check_results(source: str, name: str) -> None:
     """Raises MetalError for the first kernel that returns a value ("Compute Functions (Kernels)")."""
     specifier = rf"(?:\bkernel\b|\[\[[^\[\]]*\bkernel\b[^\[\]]*\]\])(?:{_GAP}|(?<=\]))"
-    result = r"(?!\[\[)([A-Za-z_][^;{}()\[\]=]*?)(?<![\w:])(\w+)\s*\("
+    result = r"(?!\[\[)([A-Za-z_][^;{}()\[\]=]{0,400}?)(?<![\w:])(\w+)\s*\("
     for found in re.finditer(specifier + result, _shadow(source)):
         written = " ".join(found[1].split())
         if "void" not in written.split() and not written.startswith("void"):

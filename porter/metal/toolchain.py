@@ -213,6 +213,8 @@ _DIAGNOSTIC = re.compile(r"^(?P<file>[^\s:][^:\n]*):(?P<line>\d+):(?:\d+:)? (?:f
 def source_error(output: str, source_name: str) -> MetalError:
     """The compiler's first errors as one MetalError that names the line in the user's source."""
     errors = list(_DIAGNOSTIC.finditer(output))
+    if not errors and "Stack dump:" in output:
+        return MetalError("clang gave up on this source", where=source_name, expected="statements that nest less deep")
     if not errors:
         last = output.strip().splitlines()[-3:] or ["it said nothing"]
         return MetalError(

@@ -286,6 +286,25 @@ def test_macros_that_multiply_without_end_are_stopped():
     assert "wrote more than 128 MiB" in error.what
 
 
+@pytest.mark.parametrize(
+    ("source", "what"),
+    [
+        (kernel("x[i] = " + "(" * 100_000 + "1" + ")" * 100_000 + ";"), "brackets nest too deep"),
+        ("namespace a {\n" * 20_000 + "}\n" * 20_000, "brackets nest too deep"),
+        ("constant int x = " + "- " * 200_000 + "1;\n", "an expression is too long"),
+        (
+            "#define M0 - - - - - - - -\n"
+            + "".join(f"#define M{n + 1} {f'M{n} ' * 8}\n" for n in range(5))
+            + "constant int x = M5 1;\n",
+            "an expression is too long",
+        ),
+    ],
+)
+def test_nesting_that_no_parser_survives_is_an_error_and_no_crash(source, what):
+    """libclang reads the source in this process: its stack is ours."""
+    assert re.search(what, error_of(source).what)
+
+
 @pytest.mark.parametrize("ends", ["\r\n", "\r"])
 def test_other_ends_of_lines(ends):
     error = error_of(kernel("  x[i] = y;").replace("\n", ends))
