@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from pathlib import Path
 
 import pytest
@@ -222,4 +223,31 @@ def test_attention_over_one_query() -> None:
     # Scores are sums of 64 products of numbers below 4, |score| below 8: an error of 64 * 2**-24 * 8 in the exponent,
     # the same relative error in each weight, and 70 more roundings in the weighted sum of numbers below 5.
     tolerance = (64 * 2**-24 * 8 + 70 * 2**-24) * 5
+    assert (out.cpu().double() - expected).abs().max() <= tolerance
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_attention_in_tiles(causal) -> None:
+    library = compiled(f"{KERNELS}/PrefillAttention.h")
+    torch.manual_seed(0)
+    batch, heads, length, width = 2, 2, 50, 32  # a whole tile of 32 rows and a part of one
+    query, key, value = (torch.randn(batch, heads, length, width) for _ in range(3))
+    out = torch.zeros(batch, heads, length, width, device="mps")
+    scale, softcapping = width**-0.5, 1.0
+    strides = [heads * length * width, length * width, width]
+    params = struct.pack("<6i2f12i", batch, heads, width, length, length, 1, scale, softcapping, *strides * 4)
+    nothing = torch.zeros(4, dtype=torch.int32, device="mps")
+    kernel = getattr(library, f"prefill_attention_float32_bq32_bk32_bd32_wm4_wn1_hm0_dc{int(causal)}_maskfloat32")
+    kernel(
+        *(one.to("mps") for one in (query, key, value)), out,
+        torch.frombuffer(bytearray(params), dtype=torch.uint8).to("mps"), nothing, nothing,
+        threads=(2 * 128, heads, batch), group_size=(128, 1, 1),
+    )  # fmt: skip
+    scores = query.double() @ key.double().mT * scale
+    if causal:
+        scores = scores.masked_fill(torch.ones(length, length, dtype=torch.bool).triu(1), -torch.inf)
+    expected = torch.softmax(scores, -1) @ value.double()
+    # As above, with sums of 32 products for the scores, |score| below 8, and 50 keys; the kernel takes exp2 of scores
+    # times log2(e), two roundings more of numbers below 12.
+    tolerance = (32 * 2**-24 * 8 + 2 * 2**-24 * 12 + 50 * 2**-24) * 5
     assert (out.cpu().double() - expected).abs().max() <= tolerance
