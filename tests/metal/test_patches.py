@@ -86,9 +86,7 @@ def test_function_constants(before, after):
 
 def test_attributes_of_arguments_and_no_other_words():
     text = "void f(uint grid_size [[grid_size]], uint i [[ thread_position_in_grid ]]) { threads_per_grid(i); }"
-    after = (
-        "void f(uint grid_size [[Grid_size]], uint i [[ Thread_position_in_grid ]]) { threads_per_grid(i); }"
-    )
+    after = "void f(uint grid_size [[Grid_size]], uint i [[ Thread_position_in_grid ]]) { threads_per_grid(i); }"
     assert patch(text)[0] == after
 
 
