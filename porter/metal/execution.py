@@ -25,6 +25,7 @@ from porter.metal.kernel_unit import KernelUnit
 from porter.metal.lowering import lower, needs_fibers
 from porter.metal.package import checking, package_digest
 from porter.metal.row import row_function, row_symbol
+from porter.metal.source_checks import check_assembly
 
 # Entries are whole kernels: a call site then stands for one place in one kernel, which is what lanes meet at, and what
 # a kernel needs can be read off its entry.
@@ -96,6 +97,7 @@ def load(unit: KernelUnit, *, optimise: bool = True) -> tuple[Kernel, ...]:
 
 def compile_unit(unit: KernelUnit, *, optimise: bool = True) -> NativeCode:
     """Machine code of the unit, not looked up in the cache. Raises MetalError as `load` does."""
+    check_assembly(unit.ir, unit.name)
     entries = [kernel.symbol for kernel in unit.kernels]
     rows = set() if checking() else {entry for entry in entries if not needs_fibers(unit.ir, entry)}
     with _lock:

@@ -233,6 +233,13 @@ def check_calls(ir: str, source: str, name: str) -> None:
         )
 
 
+def check_assembly(ir: str, name: str) -> None:
+    """Raises MetalError where LLVM IR, from whatever loader, holds assembly: an assembler reads files that it names."""
+    if _ASSEMBLY.search(ir):
+        raise MetalError("inline assembly is not part of Metal", where=name)
+
+
+_ASSEMBLY = re.compile(r'^module asm |^\s+(?:%[^=\n]+= )?[a-z ]*call [^"\n]*\basm (?:[a-z]+ )*"', re.M)
 _FUNCTIONS_AND_CALLS = re.compile(r'^define [^@\n]*@("[^"]+"|[\w.$-]+)\(|\bcall [^@\n]*@("[^"]+"|[\w.$-]+)\(', re.M)
 
 

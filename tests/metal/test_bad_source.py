@@ -13,8 +13,10 @@ import pytest
 from porter.errors import SteelPortError
 from porter.metal import Library
 from porter.metal.diagnostics import messages
+from porter.metal.execution import compile_unit
+from porter.metal.kernel_unit import KernelUnit
 from porter.metal.names import nearest
-from porter.metal.source_checks import MAX_SOURCE_BYTES, check_calls
+from porter.metal.source_checks import MAX_SOURCE_BYTES, check_assembly, check_calls
 
 HEADER = "#include <metal_stdlib>\nusing namespace metal;\n"
 ARGUMENTS = "device float* x [[buffer(0)]], uint i [[thread_position_in_grid]]"
@@ -254,6 +256,20 @@ def test_a_circle_among_many_calls_is_found():
     check_calls(chain + "define void @f3000() {\n  ret void\n}\n", "", "source.metal")
     with pytest.raises(SteelPortError, match="recursion: f10 calls f11"):
         check_calls(chain + "define void @f3000() {\n  call void @f10()\n  ret void\n}\n", "", "source.metal")
+
+
+@pytest.mark.parametrize(
+    "ir",
+    [
+        'module asm ".incbin \\22/etc/passwd\\22"\n',
+        'define void @f() {\n  call void asm sideeffect "nop", ""()\n  ret void\n}\n',
+        'define i32 @f() {\n  %1 = tail call i32 asm "nop", "=r"() #3\n  ret i32 %1\n}\n',
+    ],
+)
+def test_assembly_is_refused_from_whatever_loader(ir):
+    with pytest.raises(SteelPortError, match="inline assembly is not part of Metal"):
+        compile_unit(KernelUnit("some.metallib", ir, ()))
+    check_assembly(ir.replace("asm", "awsm"), "some.metallib")
 
 
 # ---------------------------------------------------------------------------------------------------------------------

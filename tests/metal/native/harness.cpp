@@ -133,7 +133,7 @@ void matrices() {
 
 // Errors in the middle leave fibers that are never continued; what comes after must not notice.
 void errors() {
-  for (int round = 0; round < 20; ++round) {
+  for (int round = 0; round < 10; ++round) {
     std::vector<std::uint32_t> out(1);
     const std::string error = run(kernel("divergent", native::divergent), {bound(out)}, 64 * 16, 64);
     check(error.find("kernel divergent: ") == 0 && error.find("different threadgroup_barrier calls") != std::string::npos,
@@ -157,9 +157,10 @@ void concurrent() {
   });
   std::vector<std::thread> hosts;
   std::vector<std::uint32_t> count(1);
-  for (int host = 0; host < 4; ++host) {
+  constexpr int kHosts = 4, kRounds = 10;
+  for (int host = 0; host < kHosts; ++host) {
     hosts.emplace_back([&count, host] {
-      for (int round = 0; round < 30; ++round) {
+      for (int round = 0; round < kRounds; ++round) {
         check(run(kernel("counted", native::counted), {bound(count)}, 48 * 10 + 5, 48).empty(), "an error");
         reverse(native::reversed, 500, 100, 0);
         if (host == 0) {
@@ -174,7 +175,7 @@ void concurrent() {
   }
   done = true;
   changes.join();
-  check(count[0] == 4 * 30 * (48 * 10 + 5), "counted");
+  check(count[0] == kHosts * kRounds * (48 * 10 + 5), "counted");
 }
 
 long resident_kib() {
