@@ -18,7 +18,7 @@ from functools import cache
 from typing import Any
 
 from porter.errors import MetalError
-from porter.metal import kernel_cache, toolchain
+from porter.metal import kernel_cache, sanitizer, toolchain
 from porter.metal.constructors import without_constructors
 from porter.metal.kernel import Kernel, runtime
 from porter.metal.kernel_unit import KernelUnit
@@ -55,15 +55,18 @@ class NativeCode:
 
     object_code: bytes
     kernels: tuple[_Native, ...]
+    is_checked: bool
 
     def to_bytes(self) -> bytes:
-        head = json.dumps([asdict(kernel) for kernel in self.kernels]).encode()
+        kernels = [asdict(kernel) for kernel in self.kernels]
+        head = json.dumps({"kernels": kernels, "is_checked": self.is_checked}).encode()
         return len(head).to_bytes(8, "little") + head + self.object_code
 
     @classmethod
     def from_bytes(cls, data: bytes) -> NativeCode:
         end = 8 + int.from_bytes(data[:8], "little")
-        return cls(data[end:], tuple(_Native(**kernel) for kernel in json.loads(data[8:end])))
+        head = json.loads(data[8:end])
+        return cls(data[end:], tuple(_Native(**kernel) for kernel in head["kernels"]), head["is_checked"])
 
 
 class UndefinedSymbols(MetalError):
@@ -89,6 +92,7 @@ def load(unit: KernelUnit, *, optimise: bool = True) -> tuple[Kernel, ...]:
                 address=0 if one.is_row else code.address(one.symbol),
                 row=code.address(row_symbol(one.symbol)) if one.is_row else 0,
                 threadgroup_memory=one.threadgroup_memory,
+                check=code.address(sanitizer.TABLE) if native.is_checked else 0,
                 code=code,
             )
             for entry, one in zip(unit.kernels, native.kernels, strict=True)
@@ -110,6 +114,7 @@ def compile_unit(unit: KernelUnit, *, optimise: bool = True) -> NativeCode:
     return NativeCode(
         object_code,
         tuple(_Native(entry, entry in rows, one.threadgroup_memory) for entry, one in zip(entries, needs, strict=True)),
+        checking(),
     )
 
 
@@ -118,6 +123,9 @@ def optimised_ir(unit: KernelUnit, rows: Sequence[str] = ()) -> str:
     import llvmlite.binding as llvm
 
     text = _KEPT.sub("", _PROCESSOR.sub("", unit.ir))
+    if checking():
+        with _lock:
+            text = sanitizer.instrument(text, [kernel.symbol for kernel in unit.kernels]).ir
     for entry in rows:
         text = re.sub(rf"^define (?:\w+ )*(?=void @{re.escape(entry)}\()", "define internal ", text, flags=re.M)
         text += row_function(entry, unit.ir)

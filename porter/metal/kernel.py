@@ -16,7 +16,7 @@ from porter.metal.runtime_build import runtime_library
 if TYPE_CHECKING:
     import numpy
 
-_ERROR_BYTES = 4096
+_ERROR_BYTES = 16 * 1024
 
 
 class _Argument(ctypes.Structure):

@@ -18,10 +18,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from porter.metal.matrix_lowering import PRODUCT, WAITING, Batches
+from porter.metal.sanitizer import CHECKS
 
 # Operations that make a thread wait, so that each thread needs a stack of its own.
 _NEEDS_FIBERS = WAITING | {PRODUCT}
-_RUNTIME = _NEEDS_FIBERS | {"msl_lane_index", "msl_threadgroup_memory", "msl_matrix_elements"}
+_RUNTIME = _NEEDS_FIBERS | CHECKS | {"msl_lane_index", "msl_threadgroup_memory", "msl_matrix_elements"}
 
 # What an entry's second argument, the threadgroup's memory, is called after lowering.
 _MEMORY = "%msl.memory"

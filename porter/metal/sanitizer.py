@@ -10,18 +10,16 @@ table that says what each check's *site* is: a line of the source, or the instru
 
 from __future__ import annotations
 
-import os
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
 from porter.metal.frontend import RUNTIME, SHIM
 from porter.metal.ir_text import NAME, Frame, Locations, Types, c_string, closing, leading_type, pointer, split
-
-# What the source loader compiles with in this mode, so that sites are lines.
-SOURCE_ARGUMENTS = ("-gline-tables-only",)
 
 # The table's symbol, of a msl_check_table (runtime/check.h).
 TABLE = "msl_check_table"
@@ -53,14 +51,17 @@ _MEMORY_CALL = re.compile(r"\bcall void @llvm\.mem(cpy|move|set)(?:\.inline)?\.[
 _BARRIER = re.compile(r"\bcall void @msl_(threadgroup|simdgroup)_barrier\((.*?)\)")
 _THREAD_LOCAL = re.compile(rf"^@({NAME}) = .*\bthread_local\b.*?\b(?:global|constant) (.*)$", re.M)
 _GLOBAL = re.compile(rf"^@({NAME}) = (?!.*\bthread_local\b)(?!external )(?:[\w()]+ )*(?:constant|global) (.*)$", re.M)
+# An address that is a number: null, or a field of what a null pointer points to.
+_NOWHERE = re.compile(r"null|inttoptr \(i64 \d+ to ptr\)|getelementptr [\w ]*\(.*\bptr null,.*\)")
+# Instructions that do nothing but compute a value.
+_COMPUTES = re.compile(
+    r"(?:add|sub|mul|[us]div|[us]rem|f(?:add|sub|mul|div|rem|neg)|shl|[la]shr|and|or|xor|[if]cmp|select|phi|freeze|"
+    r"trunc|[zs]ext|fptrunc|fpext|[us]itofp|fpto[us]i|bitcast|ptrtoint|inttoptr|getelementptr|extract\w+|insert\w+|"
+    r"shufflevector)\b"
+)
 _ADDRESS_CALL = re.compile(
     rf"^(\s*)(%{NAME})( = (?:tail |notail )?call [^@]*@llvm\.threadlocal\.address[\w.]*\(ptr [^@]*@({NAME})\).*)$"
 )
-
-
-def checking() -> bool:
-    """Whether kernels are compiled with checks: STEEL_METAL_CHECK=1."""
-    return os.environ.get("STEEL_METAL_CHECK", "") not in ("", "0")
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def instrument(ir: str, entries: Iterable[str]) -> Instrumented:
 
 
 def _prepared(ir: str, entries: frozenset[str]) -> str:
-    """The IR with every function inlined that can be, and locals as values; nothing else is optimised."""
+    """The IR with every function inlined that can be, locals as values, and without what constants rule out."""
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
@@ -122,6 +123,7 @@ def _prepared(ir: str, entries: frozenset[str]) -> str:
     passes.add_always_inliner_pass()
     passes.add_global_dead_code_eliminate_pass()
     passes.add_sroa_pass()
+    passes.add_sccp_pass()  # function constants decide what is reached
     passes.add_simplify_cfg_pass()
     passes.run(module, builder)
     return str(module)
@@ -254,6 +256,8 @@ class _Function:
         return lines + self._check(line, pointer(arguments[0]), size, _WRITE | _COPY)
 
     def _check(self, line: str, address: str, size: str, flags: int) -> list[str]:
+        if _NOWHERE.fullmatch(address) and self._is_unused(line):
+            return []
         roots = self._roots(address, set())
         if roots and roots <= {"own"}:
             return []
@@ -262,6 +266,35 @@ class _Function:
         if len(roots) == 1 and (root := next(iter(roots))) in constants:
             return [f"  call void @msl_check_constant(ptr {address}, i64 {size}, i32 {constants[root]}, i32 {site})"]
         return [f"  call void @msl_check_access(ptr {address}, i64 {size}, i32 {flags}, i32 {site})"]
+
+    def _is_unused(self, line: str) -> bool:
+        """Whether what `line` loads has no part in anything.
+
+        Apple's compiler reads arguments that a function constant gates before it asks the constant: where that says
+        they are not there, the read is from nowhere and for nobody.
+        """
+        found = _RESULT.match(line)
+        todo, seen = [found[1]] if found else [], set[str]()
+        while todo:
+            value = todo.pop()
+            if value in seen:
+                continue
+            seen.add(value)
+            for user in self._users[value]:
+                result = _RESULT.match(user)
+                if result is None or not _COMPUTES.match(result[2]):
+                    return False
+                todo.append(result[1])
+        return found is not None
+
+    @cached_property
+    def _users(self) -> Mapping[str, list[str]]:
+        """The lines that use each value."""
+        users: dict[str, list[str]] = defaultdict(list)
+        for line in self._lines:
+            for value in set(re.findall(rf"%{NAME}", line.split(" = ", 1)[-1])):
+                users[value].append(line)
+        return users
 
     def _roots(self, value: str, seen: set[str]) -> set[str]:
         """What `value` may point into: "own" (this thread's memory or the runtime's), a global, or "unknown"."""

@@ -20,6 +20,7 @@
 #include <thread>
 #include <vector>
 
+#include "check.h"
 #include "kernel_abi.h"
 #include "threadgroup.h"
 
@@ -218,6 +219,16 @@ std::string check_arguments(const msl_kernel& kernel, const msl_launch& launch) 
   return {};
 }
 
+// In sanitizer mode threadgroups run in order, on the core of the thread that dispatches.
+std::string run_checked(Grid& grid, std::uint64_t count) {
+  Check check(*grid.kernel, *grid.launch);
+  grid.launch = &check.launch();
+  grid.check = &check;
+  Job job(grid, count, 1);
+  job.work();
+  return check.finish(job.error());
+}
+
 std::string run(const msl_kernel& kernel, const msl_launch& launch) {
   Grid grid{&kernel, &launch, {}, {}, {}};
   std::uint64_t count = 1;
@@ -226,6 +237,9 @@ std::string run(const msl_kernel& kernel, const msl_launch& launch) {
     grid.group[axis] = static_cast<std::uint32_t>(launch.group[axis]);
     grid.groups[axis] = static_cast<std::uint32_t>((launch.threads[axis] + launch.group[axis] - 1) / launch.group[axis]);
     count *= grid.groups[axis];
+  }
+  if (kernel.check != nullptr) {
+    return run_checked(grid, count);
   }
   // Small threadgroups of cheap kernels are taken several at a time, but every core gets some.
   const std::uint64_t cores = Pool::instance().cores();

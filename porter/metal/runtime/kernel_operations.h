@@ -25,12 +25,13 @@ extern "C" {
 typedef void (*msl_lane_operation)(void* const* lanes, uint32_t active);
 
 // Waits for every thread of the threadgroup that has not ended. It is an error if two of them wait at different calls.
-MSL_CONVERGENT void msl_threadgroup_barrier(void);
+// Of both barriers, `mem_flags` (MSL's) matters in sanitizer mode only: here every barrier orders all memory.
+MSL_CONVERGENT void msl_threadgroup_barrier(uint32_t mem_flags);
 
 // Runs `operation` once for the group of lanes that arrive at this call.
 MSL_CONVERGENT void msl_simdgroup_meet(msl_lane_operation operation, void* payload);
 
-MSL_CONVERGENT void msl_simdgroup_barrier(void);
+MSL_CONVERGENT void msl_simdgroup_barrier(uint32_t mem_flags);
 
 // The index of this thread in its simdgroup.
 __attribute__((const)) uint32_t msl_lane_index(void);

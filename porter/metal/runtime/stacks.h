@@ -42,6 +42,16 @@ class Stacks {
   // How many bytes below the top of stack `index` are its own.
   static constexpr std::size_t usable(std::size_t index) { return kStackBytes - index % kBlock * kStagger; }
 
+  // Whether `address` lies in one of the stacks.
+  bool hold(const void* address) const {
+    for (const char* block : blocks_) {
+      if (static_cast<std::size_t>(static_cast<const char*>(address) - block) < kBlock * pitch()) {
+        return true;
+      }
+    }
+    return false;
+  }
+
  private:
   static constexpr std::size_t kStagger = 17 * 64;
 

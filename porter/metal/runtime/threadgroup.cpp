@@ -12,6 +12,8 @@
 #include <cstring>
 #include <new>
 
+#include "check.h"
+
 namespace msl {
 
 constinit thread_local Core* Core::running = nullptr;
@@ -60,6 +62,9 @@ void Core::prepare(const Grid& grid) {
     memory_size_ = threadgroup_argument_place(memory_size_);
     addresses_[static_cast<std::size_t>(MSL_MAX_BUFFERS + index)] = threadgroup_memory_ + memory_size_;
     memory_size_ += static_cast<std::uint32_t>(grid.launch->threadgroup_lengths[index]);
+    if (grid.check != nullptr) {
+      addresses_[static_cast<std::size_t>(MSL_MAX_BUFFERS + index)] = grid.check->threadgroup_argument(index);
+    }
   }
 }
 
@@ -67,6 +72,9 @@ bool Core::run(std::uint64_t index) {
   error_.clear();
   place_group(index);
   std::memset(threadgroup_memory_, kUninitialised, memory_size_);
+  if (grid_->check != nullptr) {
+    grid_->check->begin_threadgroup();
+  }
   running = this;
   if (grid_->kernel->needs_fibers != 0) {
     run_fibers();
@@ -255,7 +263,11 @@ bool Core::release_barrier() {
       if (site == nullptr) {
         site = lane->site;
       } else if (lane->site != site) {
-        error_ = kDivergentBarrier;
+        if (grid_->check == nullptr) {
+          error_ = kDivergentBarrier;
+        } else {
+          grid_->check->report_divergence(first->place, lane->place);
+        }
         return false;
       }
     }
@@ -265,8 +277,34 @@ bool Core::release_barrier() {
   if (first == nullptr) {
     return false;
   }
+  if (grid_->check != nullptr) {
+    tell_check(*first);
+  }
   switch_to(first);
   return true;
+}
+
+// All threads that can wait at the barrier do, and it is about to open.
+void Core::tell_check(const Lane& waiting) const {
+  const Lane* ended = nullptr;
+  for (std::uint32_t thread = 0; thread < thread_count_ && ended == nullptr; ++thread) {
+    const Lane& lane = lanes_[thread];
+    ended = (lane.simdgroup->ready & lane.bit) == 0 ? &lane : nullptr;
+  }
+  grid_->check->open_barrier(waiting.place, ended == nullptr ? nullptr : &ended->place);
+}
+
+bool Core::owns(const void* address) const {
+  const auto* byte = static_cast<const char*>(address);
+  const auto in = [byte](const void* begin, std::size_t size) {
+    return static_cast<std::size_t>(byte - static_cast<const char*>(begin)) < size;
+  };
+  return stacks_.hold(address) || in(lanes_, MSL_MAX_THREADS_PER_THREADGROUP * sizeof(Lane)) || in(this, sizeof *this);
+}
+
+void Core::abandon() {
+  leave(nullptr);
+  std::abort();  // nothing switches back
 }
 
 void Core::threadgroup_barrier(const void* site) {
@@ -305,13 +343,13 @@ extern "C" {
 
 #define MSL_CALL_SITE __builtin_return_address(0)
 
-__attribute__((noinline)) void msl_threadgroup_barrier() { msl::Core::running->threadgroup_barrier(MSL_CALL_SITE); }
+__attribute__((noinline)) void msl_threadgroup_barrier(uint32_t) { msl::Core::running->threadgroup_barrier(MSL_CALL_SITE); }
 
 __attribute__((noinline)) void msl_simdgroup_meet(msl_lane_operation operation, void* payload) {
   msl::Core::running->meet(operation, payload, MSL_CALL_SITE);
 }
 
-__attribute__((noinline)) void msl_simdgroup_barrier() {
+__attribute__((noinline)) void msl_simdgroup_barrier(uint32_t) {
   msl::Core::running->meet(nullptr, nullptr, MSL_CALL_SITE);
 }
 

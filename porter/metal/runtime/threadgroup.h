@@ -16,6 +16,8 @@
 
 namespace msl {
 
+class Check;
+
 constexpr std::uint32_t kMaxThreadgroupMemory = 32 * 1024;  // Metal Feature Set Tables, all families this project knows
 
 // Where the memory of a threadgroup argument begins behind `end` bytes: Metal's lengths are multiples of 16
@@ -29,6 +31,7 @@ struct Grid {
   std::array<std::uint32_t, 3> threads;
   std::array<std::uint32_t, 3> group;
   std::array<std::uint32_t, 3> groups;
+  Check* check = nullptr;  // in sanitizer mode
 };
 
 class Core {
@@ -53,6 +56,14 @@ class Core {
   std::uint32_t lane_index() const { return current_->place.thread_index_in_simdgroup; }
   char* threadgroup_memory() { return threadgroup_memory_; }
   void* matrix_elements() { return slots_ + matrix_element(static_cast<int>(lane_index())); }
+
+  // --- called by the running fiber in sanitizer mode ---
+  Check* check() const { return grid_->check; }
+  const msl_thread& place() const { return current_->place; }
+  // Whether `address` lies in what a kernel may use without having been given it: its threads' stacks and places.
+  bool owns(const void* address) const;
+  void fail(const std::string& error) { error_ = error; }
+  [[noreturn]] void abandon();  // ends the threadgroup
 
   // The core that runs on this operating-system thread, null outside `run`.
   static constinit thread_local Core* running;
@@ -90,6 +101,7 @@ class Core {
   bool complete_meeting(Simdgroup& simdgroup);
   bool next_simdgroup();
   bool release_barrier();
+  void tell_check(const Lane& waiting) const;
 
   static constexpr int kMaxSimdgroups = MSL_MAX_THREADS_PER_THREADGROUP / MSL_SIMD_WIDTH;
 

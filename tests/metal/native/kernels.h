@@ -33,7 +33,7 @@ inline void reversed(Buffers buffers, char* memory, const msl_thread* here) {
   float* part = floats(buffers, 0) + std::uint64_t{here->threadgroup_position_in_grid[0]} *
                                          here->dispatch_threads_per_threadgroup[0];
   tile[i] = part[i];
-  msl_threadgroup_barrier();
+  msl_threadgroup_barrier(3);
   part[i] = tile[count - 1 - i];
 }
 
@@ -67,7 +67,7 @@ inline void summed(Buffers buffers, char*, const msl_thread* here) {
   } else {
     msl_simdgroup_meet(sum_of_lanes, &value);
   }
-  msl_simdgroup_barrier();
+  msl_simdgroup_barrier(3);
   words(buffers, 0)[i] = value;
 }
 
@@ -77,12 +77,12 @@ inline void counted(Buffers buffers, char* memory, const msl_thread* here) {
   if (here->thread_index_in_threadgroup == 0) {
     *local = 0;
   }
-  msl_threadgroup_barrier();
+  msl_threadgroup_barrier(3);
   __atomic_fetch_add(local, 1, __ATOMIC_RELAXED);
   if (here->thread_index_in_threadgroup % 2 != 0) {
     return;
   }
-  msl_threadgroup_barrier();
+  msl_threadgroup_barrier(3);
   if (here->thread_index_in_threadgroup == 0) {
     __atomic_fetch_add(words(buffers, 0), *local, __ATOMIC_RELAXED);
   }
@@ -113,10 +113,10 @@ inline void divergent(Buffers buffers, char*, const msl_thread* here) {
   volatile float frame[64];  // what must not hurt whoever has this stack next
   frame[here->thread_index_in_simdgroup] = 1;
   if (here->threadgroup_position_in_grid[0] == 3 && here->thread_index_in_threadgroup % 2 != 0) {
-    msl_threadgroup_barrier();
+    msl_threadgroup_barrier(3);
     words(buffers, 0)[0] = static_cast<std::uint32_t>(frame[0]) + 1;  // never
   } else {
-    msl_threadgroup_barrier();
+    msl_threadgroup_barrier(3);
   }
 }
 
@@ -124,7 +124,7 @@ inline void divergent(Buffers buffers, char*, const msl_thread* here) {
 
 // Every threadgroup writes buffer 0 [0], in its own way.
 inline void racing(Buffers buffers, char*, const msl_thread* here) {
-  msl_threadgroup_barrier();
+  msl_threadgroup_barrier(3);
   if (here->thread_index_in_threadgroup == 0) {
     words(buffers, 0)[0] = here->threadgroup_position_in_grid[0];
   }
@@ -132,14 +132,14 @@ inline void racing(Buffers buffers, char*, const msl_thread* here) {
 
 // Writes one element too far, from a fiber.
 inline void overflowing(Buffers buffers, char*, const msl_thread* here) {
-  msl_threadgroup_barrier();
+  msl_threadgroup_barrier(3);
   floats(buffers, 0)[here->thread_position_in_grid[0] + 1] = 1;
 }
 
 // Overflows a local array, on a fiber's stack.
 inline void smashing(Buffers buffers, char*, const msl_thread* here) {
   volatile float frame[8] = {};
-  msl_threadgroup_barrier();
+  msl_threadgroup_barrier(3);
   frame[here->thread_index_in_threadgroup] = 1;
   floats(buffers, 0)[here->thread_index_in_threadgroup] = frame[0];
 }
