@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The steel-port authors
 # SPDX-License-Identifier: BSD-3-Clause
 """Apple's compiled kernels run: against numpy where the bitcode decides every bit, within derived bounds where it does
-not. The libraries are those of MLX's and PyTorch's wheels for macOS, fetched when a test runs."""
+not. The libraries are those of MLX's wheels for macOS, fetched when a test runs."""
 
 from __future__ import annotations
 
@@ -35,11 +35,6 @@ def mlx() -> Iterator[AirLibrary]:
 @pytest.fixture(scope="module")
 def mlx_nax() -> Iterator[AirLibrary]:
     yield from library_of(next(one for one in LIBRARIES if one.platform == "macosx_26_0_arm64"))
-
-
-@pytest.fixture(scope="module")
-def torch_kernels() -> Iterator[AirLibrary]:
-    yield from library_of(next(one for one in LIBRARIES if one.section == "metal_40"))
 
 
 def numbers(count: int, dtype: str, seed: int = 0):
@@ -248,15 +243,6 @@ def test_nax_gemm_on_tensors_in_memory(mlx_nax: AirLibrary, shape: tuple[int, in
     kernel({0: a, 1: b, 3: out, 4: params}, (128 * tiles[0] * tiles[1],), (128,))
     error = np.abs(out - a.astype(np.float64) @ b.astype(np.float64))
     assert (error <= gemm_bound(a, b, "float16")).all()
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# PyTorch's own
-
-
-def test_pytorch_threadgroup_counters(torch_kernels: AirLibrary) -> None:
-    """A kernel of its sort that counts digits by atomics in threadgroup memory exists, and translates."""
-    assert torch_kernels["radix_count_char_4bit"].threadgroup_memory > 0
 
 
 # ---------------------------------------------------------------------------------------------------------------------

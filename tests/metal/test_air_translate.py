@@ -246,6 +246,21 @@ def test_a_place_that_is_not_there_is_named() -> None:
         translated("ret void", metadata=META.replace("thread_position_in_grid", "render_target_array_index"))
 
 
+def test_threadgroup_arguments_stand_behind_the_buffers() -> None:
+    metadata = META.replace('"air.location_index", i32 0', '"air.location_index", i32 2').replace(
+        '!"air.address_space", i32 1', '!"air.address_space", i32 3'
+    )
+    kernel = (
+        "define void @k(ptr addrspace(3) noundef %0, i32 noundef %1) {\n"
+        "  store i32 %1, ptr addrspace(3) %0\n  ret void\n}\n"
+    )
+    code = llvm.parse_assembly(HEAD + kernel + metadata).as_bitcode()
+    unit = translate(code, library="own.metallib")
+    assert "%argument.0.at = getelementptr inbounds ptr, ptr %buffers, i64 33\n" in unit.ir
+    (argument,) = unit.kernels[0].arguments
+    assert (argument.address_space, argument.slot) == ("threadgroup", 2)
+
+
 @pytest.mark.parametrize("library", LIBRARIES, ids=str)
 def test_a_sample_of_every_library(library: MacosLibrary) -> None:
     with opened(library) as found:
