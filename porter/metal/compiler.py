@@ -37,7 +37,7 @@ from porter.metal.function_constants import Value
 from porter.metal.kernel_unit import MAX_THREADS, KernelArgument, KernelEntry, KernelUnit
 from porter.metal.literals import in_single_precision
 from porter.metal.package import checking, package_digest
-from porter.metal.source_checks import check_calls, check_expressions, check_kernels, check_results, check_text
+from porter.metal.source_checks import check_expressions, check_kernels, check_results, check_text
 
 # Eight times the largest source there may be.
 _MAX_PREPROCESSED_BYTES = 128 << 20
@@ -100,7 +100,6 @@ def _compiled(source: str, wanted: Collection[str] | None, constants: Mapping[st
     preprocessed, declared = _understand(source)
     text, entries = entries_of.with_entries(preprocessed, declared, wanted, constants)
     ir = _ir(source, in_single_precision(text))
-    check_calls(ir, source, SOURCE_NAME)
     facts = _facts(ir)
     ir = _private(_FACT.sub("", ir), {entry.symbol for entry in entries})
     return KernelUnit(SOURCE_NAME, ir, tuple(_kernel(entry, facts) for entry in entries))

@@ -207,32 +207,6 @@ def _place(source: str, name: str, position: int) -> str:
     return f"{name}:{line}:{position - source.rfind(chr(10), 0, position)}"
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Calls
-
-
-def check_calls(ir: str, source: str, name: str) -> None:
-    """Raises MetalError where the functions of LLVM IR, made of `source`, call each other in a circle.
-
-    "Metal and C++17", restrictions: no recursive function calls. `ir` is not optimised, which could make a loop of one.
-    """
-    calls: dict[str, set[str]] = {}
-    body: set[str] = set()
-    for found in _FUNCTIONS_AND_CALLS.finditer(ir):
-        if found[1]:
-            body = calls.setdefault(found[1].strip('"'), set())
-        else:
-            body.add(found[2].strip('"'))
-    circle = _circle(calls)
-    if circle:
-        names = [_readable(function) for function in [*circle, circle[0]]]
-        at = re.search(rf"\b{re.escape(names[0].rsplit('::', 1)[-1])}\s*\(", _shadow(source))
-        raise MetalError(
-            f"Metal has no recursion: {' calls '.join(names)}",
-            where=_place(source, name, at.start()) if at else name,
-        )
-
-
 def check_assembly(ir: str, name: str) -> None:
     """Raises MetalError where LLVM IR, from whatever loader, holds assembly: an assembler reads files that it names."""
     if _ASSEMBLY.search(ir):
@@ -240,36 +214,3 @@ def check_assembly(ir: str, name: str) -> None:
 
 
 _ASSEMBLY = re.compile(r'^module asm |^\s+(?:%[^=\n]+= )?[a-z ]*call [^"\n]*\basm (?:[a-z]+ )*"', re.M)
-_FUNCTIONS_AND_CALLS = re.compile(r'^define [^@\n]*@("[^"]+"|[\w.$-]+)\(|\bcall [^@\n]*@("[^"]+"|[\w.$-]+)\(', re.M)
-
-
-def _circle(calls: dict[str, set[str]]) -> list[str]:
-    """Functions of which each calls the next and the last the first; none where there are none."""
-    finished: set[str] = set()
-    for start in calls:
-        path, waiting = [start], [iter(calls[start])]
-        while path:
-            called = next((one for one in waiting[-1] if one in calls and one not in finished), None)
-            if called is None:
-                finished.add(path.pop())
-                waiting.pop()
-            elif called in path:
-                return path[path.index(called) :]
-            else:
-                path.append(called)
-                waiting.append(iter(calls[called]))
-    return []
-
-
-def _readable(symbol: str) -> str:
-    """The names in a mangled C++ name, without its types (Itanium C++ ABI, <source-name>)."""
-    if not symbol.startswith("_Z"):
-        return symbol
-    names, position = [], re.match(r"_Z[NKL]*(?:St)?", symbol).end()  # type: ignore[union-attr]
-    while found := re.compile(r"L?(\d+)").match(symbol, position):
-        end = found.end() + int(found[1])
-        names.append(symbol[found.end() : end])
-        position = end
-        if not symbol.startswith("_ZN"):
-            break
-    return "::".join(names) or symbol
