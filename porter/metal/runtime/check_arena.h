@@ -53,10 +53,13 @@ class CheckArena {
  private:
   // The largest slots that this process may have: half of one is as far as an index of 32 bits reaches, and more.
   static constexpr int kLargestShift = 37, kSmallestShift = 32;
+  // Far below where programs and libraries are: in the midst of them it would drive what is loaded later apart, and the
+  // parts of one kernel's code must lie within 2 GiB. Where the place is taken the system chooses another.
+  static constexpr std::uintptr_t kWish = std::uintptr_t{1} << 45;
 
   CheckArena() {
     for (shift_ = kLargestShift; shift_ >= kSmallestShift; --shift_) {
-      void* memory = mmap(nullptr, std::size_t{kSlots} << shift_, PROT_NONE,
+      void* memory = mmap(reinterpret_cast<void*>(kWish), std::size_t{kSlots} << shift_, PROT_NONE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
       if (memory != MAP_FAILED) {
         base_ = static_cast<char*>(memory);
