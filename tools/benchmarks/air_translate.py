@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Translate the kernels of a compiled Metal library, and let LLVM's verifier look at each.
 
-FILE is a .metallib. Of N kernels that --sample asks for, evenly over the library, all are translated; --compile makes
-machine code of each too. Function constants without a value in --constant NAME=VALUE are 0. Prints how many failed and
-of what, and median milliseconds a kernel. The status is 1 where one failed.
+FILE is a .metallib (default: MLX v0.30.1's, from the registry). Of N kernels that --sample asks for, evenly over the
+library, all are translated; --compile makes machine code of each too. Function constants without a value in --constant
+NAME=VALUE are 0. Prints how many failed and of what, and median milliseconds a kernel. The status is 1 where one
+failed.
 """
 
 from __future__ import annotations
@@ -33,12 +34,16 @@ _SECONDS_BETWEEN_REPORTS = 30
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("file", type=Path)
+    parser.add_argument("file", type=Path, nargs="?")
     parser.add_argument("--sample", type=int, help="how many kernels (all)")
     parser.add_argument("--compile", action="store_true", help="make machine code too")
     parser.add_argument("--constant", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--match", default="", help="only kernels whose names this regular expression finds")
     options = parser.parse_args()
+    if options.file is None:
+        from porter.upstream.providers.wheel import metallib_of
+
+        options.file = metallib_of("v0.30.1")
     given = {name: int(value) for name, value in (pair.split("=") for pair in options.constant)}
     times: dict[str, list[float]] = {}
     failures: dict[str, list[str]] = {}
