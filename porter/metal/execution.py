@@ -20,6 +20,7 @@ from typing import Any
 from porter.errors import MetalError
 from porter.metal import kernel_cache, sanitizer, toolchain
 from porter.metal.constructors import without_constructors
+from porter.metal.guards import guarded
 from porter.metal.kernel import Kernel, runtime
 from porter.metal.kernel_unit import KernelUnit
 from porter.metal.lowering import lower, needs_fibers
@@ -122,7 +123,7 @@ def optimised_ir(unit: KernelUnit, rows: Sequence[str] = ()) -> str:
     """The unit's IR, optimised for this processor, with a row function for each entry in `rows`."""
     import llvmlite.binding as llvm
 
-    text = _KEPT.sub("", _PROCESSOR.sub("", unit.ir))
+    text = guarded(_KEPT.sub("", _PROCESSOR.sub("", unit.ir)))
     if checking():
         with _lock:
             text = sanitizer.instrument(text, [kernel.symbol for kernel in unit.kernels]).ir

@@ -96,7 +96,7 @@ FLOATS = np.array(
 @pytest.mark.parametrize("source", ["float", "half", "bfloat"])
 def test_floats_become_integers_by_truncation_and_stay_in_range(run, source, to):
     # Truncation is the specification's. Out of range it leaves the result open; here it is the nearest integer there
-    # is, and zero for a NaN, as Apple's GPUs convert.
+    # is, and zero for a NaN (docs/msl.md).
     kind = INTEGERS[to]
     with np.errstate(over="ignore"):
         bits = {"float": FLOATS, "half": FLOATS.astype(np.float16), "bfloat": upper_halves(FLOATS)}[source]
