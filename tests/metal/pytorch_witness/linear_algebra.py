@@ -185,7 +185,23 @@ def pivots(witness: Witness, name: str, match: re.Match[str]) -> None:
     agree(got, want, says=name)
 
 
+def orthogonal(witness: Witness, name: str, match: re.Match[str]) -> None:
+    """Q is orthogonal, R upper triangular, and their product the matrix: within m * eps of it (Higham, 19.3)."""
+    batch, m, n = 2, 13, 9
+    a = values(name, (batch, m, n), torch.float32, -1, 1)
+    q, r, work = torch.zeros((batch, m, m)), torch.zeros((batch, m, n)), torch.zeros((batch, m))
+    info = torch.zeros(1, dtype=torch.int32)
+    params = witness.struct(name, 4, m=m, n=n)
+    witness.launch(name, [a.clone(), q, r, info, params, work], (1024 * batch,), (1024,))
+    allowed = 8 * m * n * EPS
+    assert (wide(q).mT @ wide(q) - torch.eye(m)).abs().max() <= allowed, name
+    assert (wide(r).tril(-1)).abs().max() <= allowed, name
+    assert (wide(q) @ wide(r) - wide(a)).abs().max() <= 4 * allowed, name
+    assert not info.any(), name
+
+
 CASES = (
+    Case(r"linalg_qr_householder_float", orthogonal),
     Case(rf"(?P<add>add)mm_{_TYPE}", product),
     Case(rf"(?P<add>)matmul_{_TYPE}", product),
     Case(rf"naive_(?P<what>bmm|baddbmm|addbmm)_{_TYPE}", batched),
