@@ -65,7 +65,8 @@ ARITHMETIC = {
     "div_floor": divide("floor"),
     "div_trunc": divide("trunc"),
     "fmod": Operation(torch.fmod, ((-9, 9), (0.6, 3)), ulps=0, low_ulps=0, integers=(1, 9)),
-    "remainder": Operation(torch.remainder, ((-9, 9), (0.6, 3)), ulps=1, low_ulps=1, integers=(1, 9)),
+    # a less b times a whole number, both of the size of a, each rounded.
+    "remainder": Operation(torch.remainder, ((-9, 9), (0.6, 3)), ulps=1, low_ulps=1, scale=9, integers=(1, 9)),
     "maximum": Operation(torch.maximum),
     "minimum": Operation(torch.minimum),
     "fmax": Operation(torch.fmax),

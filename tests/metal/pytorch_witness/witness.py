@@ -145,7 +145,7 @@ def values(
     """Uniform in [low, high) (each part of a complex number); integers include both ends."""
     source = generator(name + salt)
     if dtype == torch.bool:
-        return torch.randint(int(low >= 1), 2, tuple(shape), generator=source).bool()
+        return torch.randint(int(low >= 1), 1 + int(high >= 1), tuple(shape), generator=source).bool()
     if dtype.is_complex:
         parts = torch.rand((*shape, 2), generator=source, dtype=torch.float64) * (high - low) + low
         return narrow(torch.view_as_complex(parts), dtype)
