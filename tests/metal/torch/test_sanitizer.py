@@ -42,7 +42,7 @@ def test_tensors_of_the_device_are_bounded():
     assert run.stdout == f"{sum(range(64))}.0\n", run.stderr  # in bounds: clean, and right
     assert run.returncode != 0
     assert re.search(
-        r"kernel shifted: the sanitizer found 1 problem\n"
+        r"RuntimeError: kernel shifted: the sanitizer found 1 problem\n"
         r"  out-of-bounds read of 4 bytes at source\.metal:6:\d+ in shifted\n"
         r"    by thread \(63, 0, 0\) of threadgroup \(\d, 0, 0\): bytes 256\.\.259 of buffer\(0\) in \(256 bytes\)",
         run.stderr,
