@@ -44,7 +44,6 @@ class Needs:
     """What one entry needs of the runtime."""
 
     threadgroup_memory: int
-    fibers: bool
 
 
 @dataclass(frozen=True)
@@ -83,10 +82,9 @@ def lower(text: str, entries: Iterable[str], *, batch: bool = True) -> Lowered:
     text = re.sub(rf"^declare double @{PRODUCT}\(.*$", "", text, flags=re.M)
     if "@msl_threadgroup_memory()" in text and "declare ptr @msl_threadgroup_memory(" not in text:
         text += "declare ptr @msl_threadgroup_memory() nounwind\n"
-    symbols = {entry: _symbols(reached[entry], functions) for entry in entries}
     return Lowered(
         text=text + batches.declarations(),
-        needs={entry: Needs(memory[entry], bool(_NEEDS_FIBERS & symbols[entry])) for entry in entries},
+        needs={entry: Needs(memory[entry]) for entry in entries},
         undefined=_undefined(text, _symbols(functions, functions)),
         batches=tuple(batches.sizes),
     )

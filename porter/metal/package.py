@@ -27,7 +27,7 @@ def package_digest() -> str:
             toolchain.digest_of_folder(here / "msl"),
             toolchain.digest_of_folder(here / "runtime", "*.h"),
             toolchain.digest(path.read_bytes() for path in sorted(here.glob("*.py"))),
-            str(toolchain.zig().stat().st_size),
+            toolchain.zig_identity(),
             str(llvmlite.__version__),
         ]
     )
