@@ -221,7 +221,10 @@ class KernelArgument:
 
 @dataclass(frozen=True)
 class KernelTemplate:
-    """A kernel: template parameters (none for a plain kernel), arguments in order, thread limit as source text."""
+    """A kernel: template parameters (none for a plain kernel), arguments in order, thread limit as source text.
+
+    `family` owns it: two families may call kernels alike.
+    """
 
     name: str
     parameters: tuple[TemplateParameter, ...]
@@ -229,6 +232,7 @@ class KernelTemplate:
     thread_limit: str | None
     location: Location
     end: Location
+    family: str = ""
 
     def __post_init__(self) -> None:
         slots = [argument.slot for argument in self.arguments if argument.slot is not None]
@@ -282,13 +286,15 @@ class Instantiation:
     """One host name and what it stands for.
 
     `arguments` are template arguments as upstream writes them, in the order of the template's parameters. `origin` is
-    where the table row comes from: the macro call in a .metal file, or the family's YAML.
+    where the table row comes from: the macro call in a .metal file, or the family's YAML. A plain kernel function has
+    no arguments. `family` owns it.
     """
 
     host_name: str
     template: str
     arguments: tuple[str, ...]
     origin: Location
+    family: str = ""
 
 
 @dataclass(frozen=True)
@@ -407,12 +413,29 @@ class Status(enum.Enum):
 
 
 @dataclass(frozen=True)
+class KernelResult:
+    """What one claim found for one kernel of upstream.
+
+    `basis` says what the comparison was, where claims differ in that: `bit for bit`, `within the tolerance: air.exp`.
+    `details` holds a line for each case, for the page of the kernel.
+    """
+
+    host_name: str
+    status: Status
+    cases: int
+    why: str = ""
+    basis: str = ""
+    details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Proof:
     """One claim, its witness and what came of it.
 
     `cases` counts what was compared. `why` is the smallest case that shows a difference, the rule behind an
     `equal after O1`, or the reason for a `not run`; it may not be empty for those three.
-    `notes` are facts the reader needs to judge the claim (patches applied to the witness, tolerances).
+    `notes` are facts the reader needs to judge the claim (patches applied to the witness, tolerances). `kernels` holds
+    what was found for each kernel, where the claim is about kernels.
     """
 
     ring: Ring
@@ -423,6 +446,7 @@ class Proof:
     cases: int
     why: str = ""
     notes: tuple[str, ...] = ()
+    kernels: tuple[KernelResult, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if self.status in (Status.DIFFERS, Status.EQUAL_AFTER_O1, Status.NOT_RUN) and not self.why:

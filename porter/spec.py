@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from porter.errors import SpecError
 from porter.model import Instantiation, Location, sha256
 
-Values = Mapping[str, "str | int | bool"]
+Value = str | int | bool
+Values = Mapping[str, Value]
 
 MAX_DEPTH = 32  # of YAML; our deepest file nests 5 deep
 
@@ -34,20 +36,37 @@ def specs_dir() -> Path:
 
 @dataclass(frozen=True)
 class Constant:
-    """How one function constant is lowered: `template` makes it a template parameter and a host-name suffix."""
+    """How one function constant is lowered.
+
+    `template` makes it a template parameter of the kernels that read it, and a suffix of their host names; `define`
+    makes it a `constexpr` whose value a macro gives when the source is compiled (where helper functions or structs read
+    it). `type` is `bool` or `int`. `kernels` are those that it reaches; for the others it does not exist.
+    """
 
     name: str
     index: int
     lower: str
     suffix: str
+    type: str
+    kernels: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Exclusion:
-    """A combination of constants that the host never asks for, and why."""
+    """A combination of constants that the host never asks for, and why. `kernels`: which it concerns; empty for all."""
 
-    constants: Mapping[str, bool]
+    constants: Mapping[str, Value]
     reason: str
+    kernels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Values of all constants of some kernels that upstream's planner yields, and for what (`of`)."""
+
+    kernels: tuple[str, ...]
+    constants: Mapping[str, Value]
+    of: str
 
 
 @dataclass(frozen=True)
@@ -59,6 +78,18 @@ class ArgumentRole:
     role: str
     gate: str | None
     dummy: str | None
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One kernel (a template, or a plain function) that the family owns, and what its buffers mean.
+
+    `on_demand`: upstream instantiates it at run time only, so no table names it.
+    """
+
+    name: str
+    arguments: tuple[ArgumentRole, ...]
+    on_demand: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,10 +121,35 @@ class Tiles:
 
 
 @dataclass(frozen=True)
+class NameTable:
+    """Some host names of one kernel: every combination of the axes.
+
+    `axes` holds rows of columns; `grammar` (a format string) and `arguments` use the columns' names. An argument that
+    is no column stands for itself. A plain function has no arguments.
+    """
+
+    kernel: str
+    grammar: str
+    axes: Mapping[str, tuple[Values, ...]]
+    arguments: tuple[str, ...]
+
+    def rows(self) -> Iterator[dict[str, Value]]:
+        """Every combination of the axes, as the names and values that `grammar` and `arguments` may use."""
+        for picked in itertools.product(*self.axes.values()):
+            row: dict[str, Value] = {}
+            for values in picked:
+                row.update(values)
+            yield row
+
+
+@dataclass(frozen=True)
 class Family:
     """One kernel family. `path` is the YAML file, relative to the specs folder; `digest` is its SHA-256.
 
-    `copyright` and `licence` are those of the upstream values that the YAML restates.
+    `sources_of_kernels` are the files whose kernels the family owns, in the order in which upstream's `.metal` file
+    (`table`) includes them behind `preamble`; where the bodies stand in that file itself it is the only one. `table` is
+    None where upstream instantiates at run time only. `copyright` and `licence` are those of the upstream values that
+    the YAML restates. `cases` is the module of porter/prove/cases that makes launches; `tolerances` are its bounds.
     """
 
     name: str
@@ -103,58 +159,101 @@ class Family:
     operators: tuple[str, ...]
     copyright: tuple[str, ...]
     licence: str
-    kernel: str
+    sources_of_kernels: tuple[str, ...]
     preamble: tuple[str, ...]
-    table: str
-    host: str
-    template: str
+    table: str | None
+    hosts: tuple[str, ...]
     params: tuple[str, ...]
-    grammar: str
-    axes: Mapping[str, tuple[Values, ...]]
-    template_arguments: tuple[str, ...]
+    kernels: tuple[Kernel, ...]
+    tables: tuple[NameTable, ...]
     constants: tuple[Constant, ...]
     excluded: tuple[Exclusion, ...]
-    arguments: tuple[ArgumentRole, ...]
-    tiles: Tiles
-    shapes: tuple[tuple[int, int, int], ...]
+    samples: tuple[Sample, ...]
+    tiles: Tiles | None
+    cases: str | None
+    tolerances: tuple[Tolerance, ...]
+    shapes: tuple[tuple[int, ...], ...]
     lines: Mapping[str, int]
 
-    def rows(self) -> Iterator[dict[str, str | int | bool]]:
-        """Every combination of the axes, as the names and values that `grammar` and `arguments` may use."""
-        for picked in itertools.product(*self.axes.values()):
-            row: dict[str, str | int | bool] = {}
-            for values in picked:
-                row.update(values)
-            yield row
+    @property
+    def body_in_table(self) -> bool:
+        """Whether the kernels stand in upstream's `.metal` file, which no wheel carries."""
+        return self.table is not None and self.table in self.sources_of_kernels
+
+    @property
+    def kernel_names(self) -> tuple[str, ...]:
+        return tuple(kernel.name for kernel in self.kernels)
+
+    def kernel(self, name: str) -> Kernel:
+        """Raises KeyError where the family has no kernel of that name."""
+        for kernel in self.kernels:
+            if kernel.name == name:
+                return kernel
+        raise KeyError(name)
 
     def instantiations(self) -> tuple[Instantiation, ...]:
         """The table that the YAML alone yields: host name and template arguments of every instantiation."""
-        where = Location(f"specs/{self.path}", self.lines["host_names"])
         out = []
-        for row in self.rows():
-            arguments = tuple(spell(row.get(name, name)) for name in self.template_arguments)
-            out.append(Instantiation(self.grammar.format(**row), self.template, arguments, where))
+        for number, table in enumerate(self.tables):
+            where = Location(f"specs/{self.path}", self.lines.get(f"host_names.tables.{number}", 1))
+            for row in table.rows():
+                arguments = tuple(spell(row.get(name, name)) for name in table.arguments)
+                out.append(Instantiation(table.grammar.format(**row), table.kernel, arguments, where, self.name))
         return tuple(out)
 
-    def combinations(self) -> tuple[dict[str, bool], ...]:
-        """Every combination of the boolean constants that no exclusion rules out, in a fixed order."""
-        names = [constant.name for constant in self.constants]
-        every = (
-            dict(zip(names, values, strict=True)) for values in itertools.product((False, True), repeat=len(names))
-        )
-        return tuple(c for c in every if not any(matches(rule.constants, c) for rule in self.excluded))
+    @cached_property
+    def axes_by_name(self) -> Mapping[str, Mapping[str, Value]]:
+        """Host name -> the values of the YAML's columns that make it."""
+        return {table.grammar.format(**row): row for table in self.tables for row in table.rows()}
 
-    def suffix(self, combination: Mapping[str, bool]) -> str:
-        """The host-name suffix of one combination: `_hb0_os1_ax0_am1_an1_ak0`."""
-        return "".join(f"_{c.suffix}{int(combination[c.name])}" for c in self.constants)
+    def constants_of(self, kernel: str) -> tuple[Constant, ...]:
+        """The function constants that reach `kernel`, in the YAML's order."""
+        return tuple(constant for constant in self.constants if kernel in constant.kernels)
+
+    def is_sampled(self, kernel: str) -> bool:
+        """Whether the values of the kernel's constants are samples: then nothing about them is `proved`."""
+        return any(constant.type != "bool" for constant in self.constants_of(kernel))
+
+    def combinations(self, kernel: str) -> tuple[dict[str, Value], ...]:
+        """The values of the constants that reach `kernel`, in a fixed order; one empty dict where none does.
+
+        Booleans: every combination that no exclusion rules out. With an integer among them: the YAML's samples.
+        """
+        if self.is_sampled(kernel):
+            return tuple(dict(sample.constants) for sample in self.samples if kernel in sample.kernels)
+        names = [constant.name for constant in self.constants_of(kernel)]
+        values: Iterator[tuple[Value, ...]] = itertools.product((False, True), repeat=len(names))
+        every = (dict(zip(names, one, strict=True)) for one in values)
+        rules = [rule for rule in self.excluded if not rule.kernels or kernel in rule.kernels]
+        return tuple(c for c in every if not any(matches(rule.constants, c) for rule in rules))
+
+    def suffix(self, kernel: str, combination: Mapping[str, Value]) -> str:
+        """The host-name suffix of one combination: `_hb0_os1_ax0_am1_an1_ak0`. A `define` leaves none."""
+        lowered = (c for c in self.constants_of(kernel) if c.lower == "template")
+        return "".join(f"_{c.suffix}{int(combination[c.name])}" for c in lowered)
 
 
-def spell(value: str | int | bool) -> str:
+@dataclass(frozen=True)
+class Tolerance:
+    """How far an output of `dtypes` may be from a reference, and why: `because` is the derivation.
+
+    |computed - reference| <= relative * |reference| + absolute, elementwise. `kernels`: which it
+    concerns; empty for all.
+    """
+
+    dtypes: tuple[str, ...]
+    relative: float
+    absolute: float
+    because: str
+    kernels: tuple[str, ...] = ()
+
+
+def spell(value: Value) -> str:
     """A template argument as C++ spells it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def matches(partial: Mapping[str, bool], combination: Mapping[str, bool]) -> bool:
+def matches(partial: Mapping[str, Value], combination: Mapping[str, Value]) -> bool:
     return all(combination[name] == value for name, value in partial.items())
 
 
@@ -260,8 +359,9 @@ def validate(data: Any, lines: Mapping[str, int], schema_path: Path, where: str)
 
 
 def _family(data: Any, lines: dict[str, int], name: str, text: str) -> Family:
-    tiles, names = data["tiles"], data["host_names"]
-    order = ("bm", "bn", "bk", "wm", "wn")
+    sources, outputs = data["sources"], data.get("outputs", {})
+    kernels = _kernels(data["kernels"])
+    every = tuple(kernel.name for kernel in kernels)
     return Family(
         name=data["family"],
         title=data["title"],
@@ -270,28 +370,82 @@ def _family(data: Any, lines: dict[str, int], name: str, text: str) -> Family:
         operators=tuple(data["operators"]),
         copyright=tuple(data["restates"]["copyright"]),
         licence=data["restates"]["licence"],
-        kernel=data["sources"]["kernel"],
-        preamble=tuple(data["sources"]["preamble"]),
-        table=data["sources"]["table"],
-        host=data["sources"]["host"],
-        template=data["template"],
+        sources_of_kernels=tuple(sources["kernels"]),
+        preamble=tuple(sources["preamble"]),
+        table=sources.get("table"),
+        hosts=tuple(sources["host"]),
         params=tuple(data["params"]),
-        grammar=names["grammar"],
-        axes={axis: tuple(rows) for axis, rows in names["axes"].items()},
-        template_arguments=tuple(names["arguments"]),
-        constants=tuple(Constant(**row) for row in data["constants"]),
-        excluded=tuple(Exclusion(row["constants"], row["reason"]) for row in data["excluded"]),
-        arguments=tuple(
-            ArgumentRole(r["name"], r["slot"], r["role"], r.get("gate"), r.get("dummy")) for r in data["arguments"]
+        kernels=kernels,
+        tables=_tables(data["host_names"]),
+        constants=tuple(
+            Constant(
+                row["name"],
+                row["index"],
+                row["lower"],
+                row.get("suffix", ""),
+                row.get("type", "bool"),
+                tuple(row.get("kernels", every)),
+            )
+            for row in data["constants"]
         ),
-        tiles=Tiles(
-            predicates=tuple(Predicate(key, p["upstream"], p["cpp"]) for key, p in tiles["predicates"].items()),
-            default=_tile(tiles["default"][key] for key in order),
-            swizzle_log=tiles["swizzle_log"],
-            rows=tuple(TileRow(r["device"], tuple(r["when"]), _tile(r["tile"])) for r in tiles["rows"]),
+        excluded=tuple(
+            Exclusion(row["constants"], row["reason"], tuple(row.get("kernels", ()))) for row in data["excluded"]
         ),
-        shapes=tuple((m, n, k) for m, n, k in data["outputs"]["shapes"]),
+        samples=tuple(
+            Sample(tuple(row.get("kernels", every)), row["constants"], row["of"]) for row in data.get("samples", ())
+        ),
+        tiles=_tiles(data["tiles"]) if "tiles" in data else None,
+        cases=outputs.get("cases"),
+        tolerances=tuple(
+            Tolerance(
+                tuple(row["dtypes"]),
+                float(row["relative"]),
+                float(row["absolute"]),
+                row["because"],
+                tuple(row.get("kernels", ())),
+            )
+            for row in outputs.get("tolerances", ())
+        ),
+        shapes=tuple(tuple(shape) for shape in outputs.get("shapes", ())),
         lines=lines,
+    )
+
+
+def _kernels(rows: Any) -> tuple[Kernel, ...]:
+    """One noun for each name: kernels with like arguments share a row of the YAML."""
+    out = []
+    for row in rows:
+        arguments = tuple(
+            ArgumentRole(r["name"], r["slot"], r["role"], r.get("gate"), r.get("dummy")) for r in row["arguments"]
+        )
+        out += [Kernel(name, arguments, row.get("on_demand", False)) for name in row["names"]]
+    return tuple(out)
+
+
+def _tables(data: Any) -> tuple[NameTable, ...]:
+    shared = {axis: tuple(rows) for axis, rows in data.get("axes", {}).items()}
+    return tuple(
+        NameTable(
+            kernel=row["kernel"],
+            grammar=row["grammar"],
+            # An axis is its rows, or the name of a shared one; a name that is none is found out by `_check`.
+            axes={
+                axis: shared.get(rows, ()) if isinstance(rows, str) else tuple(rows)
+                for axis, rows in row.get("axes", {}).items()
+            },
+            arguments=tuple(str(spell(argument)) for argument in row["arguments"]),
+        )
+        for row in data["tables"]
+    )
+
+
+def _tiles(tiles: Any) -> Tiles:
+    order = ("bm", "bn", "bk", "wm", "wn")
+    return Tiles(
+        predicates=tuple(Predicate(key, p["upstream"], p["cpp"]) for key, p in tiles["predicates"].items()),
+        default=_tile(tiles["default"][key] for key in order),
+        swizzle_log=tiles["swizzle_log"],
+        rows=tuple(TileRow(r["device"], tuple(r["when"]), _tile(r["tile"])) for r in tiles["rows"]),
     )
 
 
@@ -301,12 +455,61 @@ def _tile(values: Iterable[int]) -> tuple[int, int, int, int, int]:
 
 
 def _check(family: Family, lines: Mapping[str, int]) -> None:
-    """What a schema cannot say: names that refer to other names."""
+    """What a schema cannot say: names that refer to other names. Raises SpecError."""
 
     def fail(path: str, what: str, expected: str) -> None:
         raise SpecError(what, where=f"specs/{family.path}:{lines.get(path, 1)}", expected=expected)
 
-    constants = [constant.name for constant in family.constants]
+    _check_kernels(family, fail)
+    _check_constants(family, fail)
+    _check_tables(family, fail)
+    if family.tiles is not None:
+        predicates = [predicate.name for predicate in family.tiles.predicates]
+        for i, row in enumerate(family.tiles.rows):
+            for atom in row.when:
+                if atom.removeprefix("not ") not in predicates:
+                    fail(f"tiles.rows.{i}", f"no predicate is called {atom!r}", ", ".join(predicates))
+
+
+Fail = Callable[[str, str, str], None]
+
+
+def _check_kernels(family: Family, fail: Fail) -> None:
+    names = family.kernel_names
+    for name in names:
+        if names.count(name) > 1:
+            fail("kernels", f"the kernel {name} stands twice", "each name once")
+    for kernel in family.kernels:
+        gates = [constant.name for constant in family.constants_of(kernel.name)]
+        for argument in kernel.arguments:
+            if argument.gate is not None and argument.gate not in gates:
+                fail(
+                    "kernels",
+                    f"argument {argument.name} of {kernel.name} is gated by {argument.gate!r}",
+                    ", ".join(gates),
+                )
+    references = [("constants", i, row.kernels) for i, row in enumerate(family.constants)]
+    references += [("excluded", i, row.kernels) for i, row in enumerate(family.excluded)]
+    references += [("samples", i, row.kernels) for i, row in enumerate(family.samples)]
+    references += [("outputs.tolerances", i, row.kernels) for i, row in enumerate(family.tolerances)]
+    references += [("host_names.tables", i, (row.kernel,)) for i, row in enumerate(family.tables)]
+    for section, i, mentioned in references:
+        for name in mentioned:
+            if name not in names:
+                fail(f"{section}.{i}", f"no kernel of the family is called {name!r}", ", ".join(names))
+
+
+def _check_constants(family: Family, fail: Fail) -> None:
+    constants = {constant.name: constant for constant in family.constants}
+    for i, constant in enumerate(family.constants):
+        if (constant.lower == "template") != bool(constant.suffix):
+            fail(
+                f"constants.{i}",
+                f"{constant.name} is lowered by {constant.lower}",
+                "a suffix for template, and none for define",
+            )
+        if constant.lower == "template" and constant.type != "bool":
+            fail(f"constants.{i}", f"{constant.name} is an {constant.type}", "lower: define")
     for i, rule in enumerate(family.excluded):
         for name in rule.constants:
             if name not in constants:
@@ -315,16 +518,26 @@ def _check(family: Family, lines: Mapping[str, int]) -> None:
                     f"excluded names the constant {name!r}, which the family lacks",
                     ", ".join(constants),
                 )
-    for i, argument in enumerate(family.arguments):
-        if argument.gate is not None and argument.gate not in constants:
-            fail(f"arguments.{i}", f"argument {argument.name} is gated by {argument.gate!r}", ", ".join(constants))
-    predicates = [predicate.name for predicate in family.tiles.predicates]
-    for i, row in enumerate(family.tiles.rows):
-        for atom in row.when:
-            if atom.removeprefix("not ") not in predicates:
-                fail(f"tiles.rows.{i}", f"no predicate is called {atom!r}", ", ".join(predicates))
-    columns = set(next(family.rows()))
-    try:
-        family.grammar.format(**dict.fromkeys(columns, ""))
-    except (KeyError, IndexError, ValueError) as error:
-        fail("host_names.grammar", f"the grammar uses {error}", ", ".join(sorted(columns)))
+    for i, sample in enumerate(family.samples):
+        for kernel in sample.kernels:
+            wanted = [constant.name for constant in family.constants_of(kernel)]
+            if sorted(sample.constants) != sorted(wanted):
+                fail(f"samples.{i}", f"the sample does not set just the constants of {kernel}", ", ".join(wanted))
+
+
+def _check_tables(family: Family, fail: Fail) -> None:
+    seen: set[str] = set()
+    for i, table in enumerate(family.tables):
+        for axis, rows in table.axes.items():
+            if not rows:
+                fail(f"host_names.tables.{i}", f"the axis {axis} has no rows", "rows, or the name of a shared axis")
+        columns = set(next(table.rows()))
+        try:
+            table.grammar.format(**dict.fromkeys(columns, ""))
+        except (KeyError, IndexError, ValueError) as error:
+            fail(f"host_names.tables.{i}.grammar", f"the grammar uses {error}", ", ".join(sorted(columns)))
+        for row in table.rows():
+            name = table.grammar.format(**row)
+            if name in seen:
+                fail(f"host_names.tables.{i}", f"the host name {name} stands twice", "each host name once")
+            seen.add(name)
