@@ -43,8 +43,9 @@ class Launch:
     """One dispatch. `what` tells a person which case it is: `n 65, NaN and infinities`.
 
     `buffers`: slot -> array (any dtype of numpy; bfloat16 as uint16, complex64 as complex64) or bytes (a params
-    struct); an output's array holds what is there before. `threads` is the whole grid in threads, `group` one threadgroup, both
-    (x, y, z). `constants` are upstream's function constants by name. `threadgroup_memory`: argument index -> bytes.
+    struct); an output's array holds what is there before. `threads` is the whole grid in threads, `group` one
+    threadgroup, both (x, y, z). `constants` are upstream's function constants by name. `threadgroup_memory`: argument
+    index -> bytes.
     """
 
     what: str
@@ -101,9 +102,9 @@ class Request:
 
 _FORMATS = {
     "float": ("<f4", 4), "half": ("<f2", 2), "bool": ("?", 1), "char": ("i1", 1), "uchar": ("u1", 1),
-    "short": ("<i2", 2),    "ushort": ("<u2", 2), "int": ("<i4", 4), "uint": ("<u4", 4), "long": ("<i8", 8), "ulong": ("<u8", 8),
-    "int32_t": ("<i4", 4), "uint32_t": ("<u4", 4), "int64_t": ("<i8", 8), "uint64_t": ("<u8", 8),
-    "size_t": ("<u8", 8),    "long long": ("<i8", 8), "unsigned int": ("<u4", 4),
+    "short": ("<i2", 2), "ushort": ("<u2", 2), "int": ("<i4", 4), "uint": ("<u4", 4), "long": ("<i8", 8),
+    "ulong": ("<u8", 8), "int32_t": ("<i4", 4), "uint32_t": ("<u4", 4), "int64_t": ("<i8", 8),
+    "uint64_t": ("<u8", 8), "size_t": ("<u8", 8), "long long": ("<i8", 8), "unsigned int": ("<u4", 4),
 }  # fmt: skip
 
 
