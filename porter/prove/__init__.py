@@ -5,143 +5,93 @@
 Upstream's side of every comparison is made from bytes whose digest stands in the pin, the port's from the files that
 stand in the overlay. A claim that cannot be examined (a tool is missing, a witness cannot be fetched) is a proof with
 the status `not run` and the reason: it never counts as proved.
+
+One task is one ring of one family. Tasks run in worker processes, the longest first, and each process ends after a few:
+what compilers and JITs leave behind goes with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from functools import cached_property, partial
-from pathlib import Path
+import multiprocessing
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from porter.errors import SteelPortError
-from porter.model import Corpus, Proof, Ring, Sources, Status
-from porter.port.target import Target, load_target
+from porter.model import Proof, Ring, Status
+from porter.prove.case import Case, Claim, Progress
 from porter.spec import Family
 
-Progress = Callable[[str, int, "int | None"], None]
-Examine = Callable[[], "Proof | tuple[Proof, ...] | None"]
+__all__ = ["Task", "examine", "prove_task", "verify"]
 
-_LIBRARY = "Apple's compiled library"
+_TASKS_A_PROCESS = 4
+# Seconds a kernel takes in each ring, about: only which task goes first depends on it.
+_COST = {Ring.NAMES: 0.001, Ring.LAYOUTS: 0.002, Ring.CODE: 0.01, Ring.OUTPUTS: 0.1}
 
 
 @dataclass(frozen=True)
-class Claim:
-    """What is to be examined, so that it can be reported even where it cannot be."""
+class Task:
+    """One ring of one family."""
 
     ring: Ring
-    claim: str
-    witness: str
-    examine: Examine
+    case: Case
+
+    @property
+    def cost(self) -> float:
+        combinations = {name: len(self.case.family.combinations(name)) for name in self.case.family.kernel_names}
+        weight = 1 if self.ring is not Ring.CODE else max(combinations.values(), default=1)
+        return 1 + _COST[self.ring] * len(self.case.chosen) * weight
+
+    @property
+    def name(self) -> str:
+        return f"{self.ring.value} {self.case.family.name}"
 
 
-@dataclass(frozen=True)
-class Case:
-    """Everything that the rings read, for one family."""
-
-    sources: Sources
-    corpus: Corpus
-    families: tuple[Family, ...]
-    family: Family
-    overlay_root: Path
-    target: Target
-    jobs: int
-    progress: Progress
-    recall: bool = True
-
-    @cached_property
-    def library(self) -> Path:
-        """Apple's compiled library of the pinned release. Raises UpstreamError where there is none."""
-        from porter.upstream.providers.wheel import metallib_of
-
-        return metallib_of(self.sources.pin.tag or self.sources.pin.revision, progress=self.progress)
-
-    def claims(self, ring: Ring) -> Iterator[Claim]:
-        yield from {
-            Ring.NAMES: self._names,
-            Ring.LAYOUTS: self._layouts,
-            Ring.CODE: self._code,
-            Ring.OUTPUTS: self._outputs,
-        }[ring]()
-
-    def _names(self) -> Iterator[Claim]:
-        from porter.prove import names, selection
-
-        family, overlay = self.family, (self.corpus, self.family, self.overlay_root, self.target)
-        table = names.TABLE_CLAIM
-        yield Claim(
-            Ring.NAMES, table, _LIBRARY, lambda: names.against_library(self.sources, self.corpus, family, self.library)
-        )
-        yield Claim(
-            Ring.NAMES, table, "upstream's .metal file", partial(names.against_text, self.sources, self.corpus, family)
-        )
-        said = partial(names.arguments_say_what_names_say, self.corpus, family)
-        yield Claim(Ring.NAMES, names.ARGUMENTS_CLAIM, "Apple's names, upstream's header", said)
-        emitted = names.EMITTED_CLAIM
-        yield Claim(Ring.NAMES, emitted, "emitted .metal file", partial(names.emitted_metal, *overlay))
-        yield Claim(Ring.NAMES, emitted, "emitted host table", partial(names.emitted_host_table, *overlay))
-        chosen = partial(selection.prove_selection, self.sources, family, self.overlay_root, self.target)
-        yield Claim(Ring.NAMES, selection.YAML_CLAIM, "MLX's host code or specs/", chosen)
-
-    def _layouts(self) -> Iterator[Claim]:
-        from porter.prove import layouts
-
-        overlay = (self.corpus, self.family, self.overlay_root, self.target)
-        yield Claim(
-            Ring.LAYOUTS, layouts.CLAIM, "both compilers", partial(layouts.prove_layouts, self.sources, *overlay)
-        )
-        yield Claim(Ring.LAYOUTS, layouts.CLAIM, _LIBRARY, lambda: layouts.against_library(*overlay, self.library))
-
-    def _code(self) -> Iterator[Claim]:
-        from porter.prove import blame, code, interface
-
-        everything = (self.sources, self.corpus, self.family, self.overlay_root, self.target)
-        yield Claim(Ring.CODE, interface.CLAIM, "both syntax trees", partial(interface.prove_interface, *everything))
-        yield Claim(
-            Ring.CODE,
-            interface.COMPILED_CLAIM,
-            _LIBRARY,
-            lambda: interface.prove_compiled_interface(*everything, self.library),
-        )
-        blamer = blame.blamer(self.sources, self.corpus, self.families, self.target)
-        bodies = partial(code.prove_bodies, *everything, self.jobs, self.progress, blamer, self.recall)
-        yield Claim(Ring.CODE, code.CLAIM, code.WITNESS, bodies)
-        flat = partial(code.prove_flattened, self.family, self.overlay_root, self.target)
-        yield Claim(Ring.CODE, code.FLAT_CLAIM, code.FLAT_WITNESS, flat)
-
-    def _outputs(self) -> Iterator[Claim]:
-        def examine() -> tuple[Proof, ...]:
-            from porter.prove.outputs import prove_outputs
-
-            return prove_outputs(self.family, self.corpus, self.overlay_root, self.target, self.jobs, self.progress)
-
-        yield Claim(Ring.OUTPUTS, "the ported kernels compute what MLX computes", "MLX's arrays and numpy", examine)
+def verify(tasks: Sequence[Task], jobs: int, progress: Progress) -> Iterator[tuple[Task, tuple[Proof, ...]]]:
+    """Run every task, and yield what came of each as it ends. Raises nothing for a claim that cannot be examined."""
+    label, done = "proving", 0.0
+    whole = sum(task.cost for task in tasks)
+    progress(label, 0, int(whole) or None)
+    if jobs < 2 or len(tasks) < 2:
+        for task in tasks:
+            yield task, prove_task(replace(task, case=replace(task.case, progress=progress)))
+        return
+    ordered = sorted(tasks, key=lambda task: -task.cost)
+    # Spawned, not forked: this process may hold threads (torch, libclang). A pool that renews its workers, since
+    # neither LLVM's JIT nor libclang gives back all that it took.
+    with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=_TASKS_A_PROCESS) as pool:
+        numbered = [(number, _portable(task)) for number, task in enumerate(ordered)]
+        for number, proofs in pool.imap_unordered(_work, numbered):
+            done += ordered[number].cost
+            progress(label, int(done), int(whole))
+            yield ordered[number], proofs
 
 
-def verify(
-    sources: Sources,
-    corpus: Corpus,
-    families: tuple[Family, ...],
-    overlay_root: Path,
-    *,
-    rings: Iterable[Ring] | None = None,
-    target: str = "pytorch-2.13",
-    jobs: int = 2,
-    progress: Progress = lambda *_: None,
-    recall: bool = True,
-) -> tuple[Proof, ...]:
-    """Run `rings` (all by default) for `families` on the overlay under `overlay_root` (generated/).
+def _portable(task: Task) -> Task:
+    """The task as a worker can be given it: with nothing to report progress to, and no workers of its own."""
+    return replace(task, case=replace(task.case, progress=_silent, jobs=1))
 
-    Raises nothing for a ring that cannot be run, see above; SpecError where `target` is unknown.
-    """
-    loaded = load_target(target)
-    proofs: list[Proof] = []
-    for ring in rings or Ring:
-        for family in families:
-            case = Case(sources, corpus, families, family, overlay_root, loaded, jobs, progress, recall)
-            for claim in case.claims(ring):
-                proofs += examine(claim, family)
-    return tuple(proofs)
+
+def _silent(what: str, done: int, total: int | None) -> None:
+    """Progress is reported by tasks."""
+
+
+def _work(numbered: tuple[int, Task]) -> tuple[int, tuple[Proof, ...]]:
+    number, task = numbered
+    return number, prove_task(task)
+
+
+def prove_task(task: Task) -> tuple[Proof, ...]:
+    """Examine every claim of one ring of one family."""
+    return tuple(proof for claim in claims(task) for proof in examine(claim, task.case.family))
+
+
+def claims(task: Task) -> Iterator[Claim]:
+    """The claims that a ring makes of a family."""
+    from porter.prove import code, layouts, names, outputs
+
+    module = {Ring.NAMES: names, Ring.LAYOUTS: layouts, Ring.CODE: code, Ring.OUTPUTS: outputs}[task.ring]
+    found: Iterable[Claim] = module.claims(task.case)
+    yield from found
 
 
 def examine(claim: Claim, family: Family) -> tuple[Proof, ...]:

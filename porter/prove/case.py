@@ -9,11 +9,24 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from porter.model import Corpus, Instantiation, KernelTemplate, ParamsStruct, Sources, Status
+from porter.model import Corpus, Instantiation, KernelTemplate, ParamsStruct, Proof, Ring, Sources, Status
 from porter.port.target import Target
 from porter.spec import Family
 
 Progress = Callable[[str, int, "int | None"], None]
+Examine = Callable[[], "Proof | tuple[Proof, ...] | None"]
+
+LIBRARY = "Apple's compiled library"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What is to be examined, so that it can be reported even where it cannot be. None: the claim is not made here."""
+
+    ring: Ring
+    claim: str
+    witness: str
+    examine: Examine
 
 
 @dataclass(frozen=True)
