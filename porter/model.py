@@ -456,5 +456,6 @@ class Proof:
 
     @property
     def holds(self) -> bool:
-        """Whether the claim counts as proved for the exit status of `verify`."""
-        return self.status in (Status.PROVED, Status.EQUAL_AFTER_O1)
+        """Whether nothing speaks against the claim: the exit status of `verify`. A sample that agrees holds, and is
+        never called proved."""
+        return self.status in (Status.PROVED, Status.EQUAL_AFTER_O1, Status.SAMPLED)

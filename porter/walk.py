@@ -10,20 +10,23 @@ code and the tools are. What is skipped is what was found before for the same by
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from porter.cache import cache_dir, write_atomically
 from porter.errors import ToolchainError, TreeError, UpstreamError
-from porter.model import Corpus, Overlay, Proof, Ring, Sources, Status, sha256, to_data
+from porter.model import Corpus, Overlay, Proof, Ring, Sources, Status, sha256
 from porter.port.target import Target, load_target
 from porter.spec import Family, load_families
+
+if TYPE_CHECKING:
+    from porter.prove.case import Case
+    from porter.upstream.lock import Lock
 
 Progress = Callable[[str, int, "int | None"], None]
 
@@ -36,11 +39,6 @@ JOBS = min(os.cpu_count() or 1, 8)
 # Whose versions decide what is generated, and what is proved.
 GENERATING = ("libclang", "clang-format", "jinja2")
 PROVING = (*GENERATING, "ziglang", "llvmlite", "numpy", "mlx", "torch")
-
-
-RECALLED = (
-    "recalled: proved before for the same bytes, specs, code, tools and processor (`verify --fresh` runs it anew)"
-)
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,8 @@ def synchronise(request: Request, progress: Progress) -> Synchronised:
     changed = not holds(overlay_root, files)
     replace_tree(overlay_root, files)
     write_atomically(remembered, sha256(files[LOCK]).encode())
-    kernels = sum(len(family.combinations()) for family in families) * len(corpus.instantiations)
+    by_name = {family.name: family for family in families}
+    kernels = sum(len(by_name[row.family].combinations(row.template)) for row in corpus.instantiations)
     summary = (
         f"{OVERLAY_TREE}/ {'written' if changed else 'unchanged'}: {len(files)} files, "
         f"{len(corpus.instantiations)} kernels of upstream, {kernels:,} with their constants"
@@ -140,9 +139,25 @@ def make_overlay(request: Request, sources: Sources) -> tuple[Corpus, Overlay]:
     families, target = request.loaded_families, request.loaded_target
     corpus = read_corpus(sources, families)
     for family in families:
-        if family.host in sources.files:
+        if family.tiles is not None and all(path in sources.files for path in family.hosts):
             check_tiles(sources, family)
     return corpus, emit(port(corpus, sources, families, target), sources, families, target)
+
+
+@dataclass(frozen=True)
+class Proved:
+    """What the rings found, and everything that a report shows of what they looked at."""
+
+    proofs: tuple[Proof, ...]
+    sources: Sources = field(repr=False)
+    corpus: Corpus = field(repr=False)
+    families: tuple[Family, ...] = field(repr=False)
+    overlay_root: Path = field(repr=False)
+    target: Target = field(repr=False)
+
+    @property
+    def holds(self) -> bool:
+        return bool(self.proofs) and all(proof.holds for proof in self.proofs)
 
 
 def prove(
@@ -152,60 +167,81 @@ def prove(
     synchronised: Synchronised | None = None,
     *,
     fresh: bool = False,
-) -> tuple[Proof, ...]:
+    everything: bool = False,
+) -> Proved:
     """Run the rings (all by default) on what stands in generated/, or recall what they found for the same inputs.
 
-    `fresh` recalls nothing.
+    `everything`: the rings code and outputs look at every kernel, not at a sample. `fresh` recalls nothing.
 
     Raises DigestMismatch where generated/ is not what its lock says, TreeError where it was made from another revision.
     """
+    from porter.prove import Task, verify
+    from porter.prove.case import Case
+    from porter.recall import Recall
+
     sources = synchronised.sources if synchronised else _vendored(request)
-    key = _proof_key(request, sources)
-    wanted = list(rings or Ring)
-    found = {ring: None if fresh else _recall(key, ring) for ring in wanted}
-    missing = [ring for ring in wanted if found[ring] is None]
-    if missing:
-        from porter.prove import verify
+    lock = _checked_lock(request, sources)
+    corpus = synchronised.corpus if synchronised and synchronised.corpus else _corpus(request, sources)
+    wanted = list(dict.fromkeys(rings or Ring))
+    families, target, root = request.loaded_families, request.loaded_target, request.root / OVERLAY_TREE
+    cases = [
+        Case(sources, corpus, families, family, root, target, JOBS, progress, not fresh, everything)
+        for family in families
+    ]
+    environment = f"{_code_digest()} {_tools(PROVING)} {_host_compiler()} {_machine()} {request.loaded_target.digest}"
+    recall = Recall(environment, lock, sources)
+    found: dict[tuple[Ring, str], tuple[Proof, ...]] = {}
+    tasks = []
+    for task in (Task(ring, case) for ring in wanted for case in cases):
+        kept = None if fresh else recall.find(task)
+        if kept is None:
+            tasks.append(task)
+        else:
+            found[task.ring, task.case.family.name] = kept
+    for task, proofs in verify(tasks, JOBS, progress):
+        found[task.ring, task.case.family.name] = proofs
+        recall.keep(task, proofs)
+    over_all = _over_all(request, sources, cases, lock) if Ring.NAMES in wanted else ()
+    inorder = (proof for ring in wanted for family in families for proof in found[ring, family.name])
+    return Proved((*over_all, *inorder), sources, corpus, families, root, target)
 
-        corpus = synchronised.corpus if synchronised and synchronised.corpus else _corpus(request, sources)
-        proofs = verify(
-            sources,
-            corpus,
-            request.loaded_families,
-            request.root / OVERLAY_TREE,
-            rings=missing,
-            target=request.target,
-            jobs=JOBS,
-            progress=progress,
-            recall=not fresh,
-        )
-        if Ring.NAMES in missing:
-            proofs = (_reproduced(request, sources), *proofs)
-        for ring in missing:
-            found[ring] = tuple(proof for proof in proofs if proof.ring is ring)
-            _remember(key, ring, found[ring] or ())
-    return tuple(proof for ring in wanted for proof in found[ring] or ())
+
+def _over_all(request: Request, sources: Sources, cases: Sequence[Case], lock: Lock) -> tuple[Proof, ...]:
+    """The claims about all families together. Only where all of them were asked for."""
+    from porter.prove import examine, names
+    from porter.prove.case import LIBRARY, Claim
+
+    reproduced = _reproduced(request, sources, lock)
+    if request.families:
+        return (reproduced,)
+    claim = Claim(Ring.NAMES, names.WHOLE_CLAIM, LIBRARY, lambda: names.whole_library(cases))
+    return (reproduced, *examine(claim, cases[0].family))
 
 
-def _reproduced(request: Request, sources: Sources) -> Proof:
+def _reproduced(request: Request, sources: Sources, lock: Lock) -> Proof:
     """Every file of generated/ against what the rules and templates make of the pinned bytes now.
 
     The rings below compare what a kernel can reach; this one holds the rest (functions no kernel calls, the host's
     code, the table's directives) to our own rules, so that no edit by hand passes with a lock that agrees.
     """
-    corpus, overlay = make_overlay(request, sources)
-    expected = _locked(overlay, sources, corpus)
+    _, overlay = make_overlay(request, sources)
+    expected = {file.path: file.text.encode() for file in overlay.files}
     root = request.root / OVERLAY_TREE
-    wrong = [path for path, data in expected.items() if path != LOCK and (root / path).read_bytes() != data]
-    family, claim = " ".join(f.name for f in request.loaded_families), "generated/ is what the rules make of the pin"
+    wrong = [path for path, data in expected.items() if not _stands(root / path, data)]
+    family = request.loaded_families[0].name if len(request.loaded_families) == 1 else "all families"
+    claim = "generated/ is what the rules make of the pin"
     if wrong:
         why = f"{len(wrong)} files differ: {', '.join(wrong[:3])}"
-        return Proof(Ring.NAMES, family, claim, "a second port", Status.DIFFERS, len(expected) - 1, why)
-    return Proof(Ring.NAMES, family, claim, "a second port", Status.PROVED, len(expected) - 1)
+        return Proof(Ring.NAMES, family, claim, "a second port", Status.DIFFERS, len(expected), why)
+    return Proof(Ring.NAMES, family, claim, "a second port", Status.PROVED, len(expected))
 
 
-def _proof_key(request: Request, sources: Sources) -> str:
-    """One digest over everything that decides what a ring finds, generated/ itself included and checked."""
+def _stands(path: Path, data: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == data
+
+
+def _checked_lock(request: Request, sources: Sources) -> Lock:
+    """The lock of generated/, whose files have the digests it names."""
     from porter.upstream import lock
 
     overlay_root = request.root / OVERLAY_TREE
@@ -219,9 +255,7 @@ def _proof_key(request: Request, sources: Sources) -> str:
             where=str(overlay_root),
             next_step="run `steel-port sync`",
         )
-    return sha256(
-        f"{_inputs(request, sources)} {found.to_json()} {_tools(PROVING)} {_host_compiler()} {_machine()}".encode()
-    )
+    return found
 
 
 def _corpus(request: Request, sources: Sources) -> Corpus:
@@ -288,29 +322,3 @@ def _machine() -> str:
         else ""
     )
     return f"{platform.machine()} {model.partition(':')[2].strip()}"
-
-
-def _remember(key: str, ring: Ring, proofs: tuple[Proof, ...]) -> None:
-    """Keep what was proved. What differs or was not run is looked at anew every time."""
-    if proofs and all(proof.holds for proof in proofs):
-        data = json.dumps(to_data(proofs)).encode()
-        write_atomically(cache_dir("proved") / f"{key}-{ring.value}.json", data)
-
-
-def _recall(key: str, ring: Ring) -> tuple[Proof, ...] | None:
-    path = cache_dir("proved") / f"{key}-{ring.value}.json"
-    try:
-        rows: list[dict[str, Any]] = json.loads(path.read_text())
-        return tuple(
-            Proof(
-                **{
-                    **row,
-                    "ring": Ring(row["ring"]),
-                    "status": Status(row["status"]),
-                    "notes": (*row["notes"], RECALLED),
-                }
-            )
-            for row in rows
-        )
-    except (OSError, ValueError, TypeError, KeyError):
-        return None

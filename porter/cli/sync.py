@@ -38,6 +38,7 @@ def command(
 
     Exit status 0 means: written (or unchanged), and every claim of every ring is proved.
     """
+    from porter.report import write_report
     from porter.walk import Request, prove, synchronise
 
     request = Request(root, revision, source, provider, families, target)
@@ -46,11 +47,15 @@ def command(
         if not as_json:
             click.echo(result.sentence)
             click.echo(result.summary)
-        proofs = prove(request, None, progress, result) if verify else ()
+        proved = prove(request, None, progress, result) if verify else None
+        page = write_report(proved) if proved is not None and not families else None
+    proofs = proved.proofs if proved is not None else ()
     if as_json:
         print_json({"revision": result.revision, "changed": result.changed, "files": result.files, "proofs": proofs})
     elif verify:
         from porter.report.terminal import print_proofs
 
         print_proofs(proofs)
+        if page is not None:
+            click.echo(f"report: {page}")
     return 0 if all(proof.holds for proof in proofs) else 1

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from porter.cli.common import family_option, json_option, print_json, progress_bar, root_option
+from porter.errors import UsageError
 from porter.model import Ring
 
 
@@ -17,23 +18,47 @@ from porter.model import Ring
     "--ring", "rings", type=click.Choice([r.value for r in Ring]), multiple=True, help="Only this ring; repeatable."
 )
 @click.option("--target", default="pytorch-2.13", show_default=True, help="The PyTorch release, see specs/targets/.")
+@click.option("--all", "everything", is_flag=True, help="Every kernel in the rings code and outputs, not a sample.")
 @click.option("--fresh", is_flag=True, help="Recall nothing that was proved before.")
+@click.option("--claims", "in_full", is_flag=True, help="Print every claim with its notes, not only the table.")
+@click.option("--mutate", type=click.IntRange(min=1), metavar="N", help="Make N mutants and see which ring finds each.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The seed of --mutate.")
 @family_option
 @root_option
 @json_option
 def command(
-    rings: tuple[str, ...], target: str, fresh: bool, families: tuple[str, ...], root: Path, as_json: bool
+    rings: tuple[str, ...],
+    target: str,
+    everything: bool,
+    fresh: bool,
+    in_full: bool,
+    mutate: int | None,
+    seed: int,
+    families: tuple[str, ...],
+    root: Path,
+    as_json: bool,
 ) -> int:
-    """Run the rings of proof. Exit status 0 only where every claim is proved."""
+    """Run the rings of proof, and write generated/report/index.html. Exit status 0 only where every claim holds."""
+    from porter.report import write_report
     from porter.walk import Request, prove
 
     request = Request(root, None, None, "auto", families, target)
+    wanted = [Ring(ring) for ring in rings] or None
+    if mutate is not None:
+        if rings or everything:
+            raise UsageError(
+                "--mutate runs every ring on what each mutant touches", expected="--mutate without --ring and --all"
+            )
+        return _mutate(request, mutate, seed, as_json)
     with progress_bar(not as_json) as progress:
-        proofs = prove(request, [Ring(ring) for ring in rings] or None, progress, fresh=fresh)
+        proved = prove(request, wanted, progress, fresh=fresh, everything=everything)
+        page = write_report(proved) if wanted is None and not families else None
     if as_json:
-        print_json(proofs)
+        print_json(proved.proofs)
     else:
         from porter.report.terminal import print_proofs
 
-        print_proofs(proofs)
-    return 0 if proofs and all(proof.holds for proof in proofs) else 1
+        print_proofs(proved.proofs, in_full=in_full or len(proved.families) == 1)
+        if page is not None:
+            click.echo(f"report: {page}")
+    return 0 if proved.holds else 1
