@@ -25,7 +25,7 @@ from porter.spec import Family, Value
 
 Array = npt.NDArray[Any]
 
-GUARD_BYTES = 64
+GUARD_BYTES = 4096
 """Bytes of a fixed pattern behind each buffer: a kernel that writes past the end is found out by both sides' bytes."""
 
 
