@@ -20,16 +20,20 @@ HOST = "mlx/backend/metal"
 """The host code that launches the kernels. Its own `.h` and `.cpp` files (no folder below it but the kernels) are
 vendored: the later rooms read the tile selection, the argument slots and the function constants out of it."""
 
+ON_DEMAND = ("mlx/backend/common/hadamard.h", "mlx/backend/metal/jit/indexing.h")
+"""Headers outside of the kernels folder that hold kernel source as strings, which upstream instantiates at run time.
+The wheels carry them, with the tag's bytes."""
+
 _HOST_SUFFIXES = (".h", ".cpp")
 
-GIT_PATHS = (LICENSE, HOST)
+GIT_PATHS = (LICENSE, HOST, "mlx/backend/common")
 """The smallest set of upstream paths that holds everything `wanted` accepts; for a provider that can ask by path."""
 
 
 def wanted(path: str) -> bool:
     """Whether we vendor the file that upstream calls `path`."""
     pure = PurePosixPath(path)
-    if path == LICENSE or path.startswith(KERNELS + "/"):
+    if path == LICENSE or path in ON_DEMAND or path.startswith(KERNELS + "/"):
         return True
     return str(pure.parent) == HOST and pure.suffix in _HOST_SUFFIXES
 
@@ -40,7 +44,7 @@ def coverage_of(path: str) -> Coverage:
     MLX's build installs every `.h` under the kernels folder into the wheel, and no other kernel file. (Checked for
     v0.29.0, v0.30.1, v0.31.2 and v0.32.1: the same set and the same bytes as the tag's, 83 headers in v0.30.1.)
     """
-    carried = path == LICENSE or (path.startswith(KERNELS + "/") and path.endswith(".h"))
+    carried = path == LICENSE or path in ON_DEMAND or (path.startswith(KERNELS + "/") and path.endswith(".h"))
     return Coverage.HEADERS if carried else Coverage.FULL
 
 

@@ -31,9 +31,18 @@ def test_what_is_vendored() -> None:
         f"{kernels}/s/b.metal",
         f"{kernels}/CMakeLists.txt",
         "mlx/backend/metal/m.cpp",
+        "mlx/backend/metal/jit/indexing.h",
+        "mlx/backend/common/hadamard.h",
     ):
         assert wanted(path), path
-    for path in ("README.md", "mlx/backend/metal/jit/a.h", "mlx/backend/metal/CMakeLists.txt", "mlx/LICENSE", kernels):
+    for path in (
+        "README.md",
+        "mlx/backend/metal/jit/a.h",
+        "mlx/backend/common/a.h",
+        "mlx/backend/metal/CMakeLists.txt",
+        "mlx/LICENSE",
+        kernels,
+    ):
         assert not wanted(path), path
     assert coverage_of("LICENSE") is coverage_of(f"{kernels}/a.h") is Coverage.HEADERS
     assert coverage_of(f"{kernels}/a.metal") is coverage_of("mlx/backend/metal/m.h") is Coverage.FULL

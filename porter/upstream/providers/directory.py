@@ -15,7 +15,7 @@ from porter.model import Coverage
 from porter.upstream.archive import LIMITS
 from porter.upstream.providers import Progress, put
 from porter.upstream.resolve import Revision
-from porter.upstream.selection import KERNELS, LICENSE, carried_by, wanted
+from porter.upstream.selection import KERNELS, LICENSE, ON_DEMAND, carried_by, wanted
 
 
 class Directory:
@@ -39,7 +39,9 @@ class Directory:
     def fetch(self, revision: Revision, into: Path, progress: Progress) -> None:
         files: dict[str, bytes] = {}
         done = 0
-        for place in [self._path / LICENSE, *sorted((self._path / KERNELS).parent.rglob("*"))]:
+        beside = (self._path / one for one in ON_DEMAND)
+        below = {*(self._path / KERNELS).parent.rglob("*"), *(place for place in beside if place.exists())}
+        for place in [self._path / LICENSE, *sorted(below)]:
             path = place.relative_to(self._path).as_posix()
             if not (wanted(path) and carried_by(path, self.coverage)) or (place.is_dir() and not place.is_symlink()):
                 continue

@@ -27,7 +27,7 @@ from porter.model import Coverage
 from porter.upstream.archive import NEXT, Zip
 from porter.upstream.providers import Progress, put, silent
 from porter.upstream.resolve import Revision, load_releases
-from porter.upstream.selection import KERNELS, LICENSE, carried_by
+from porter.upstream.selection import LICENSE, carried_by, wanted
 
 PLATFORM = "macosx_15_0_arm64"
 """The newest macOS tag that every release of mlx-metal from 0.29.0 on has a wheel for; pip takes older tags for it
@@ -52,7 +52,7 @@ class Wheel:
             files = {}
             for member in archive.members:
                 path = member.removeprefix(_INCLUDE)
-                if path != member and path.startswith(KERNELS + "/") and carried_by(path, Coverage.HEADERS):
+                if path != member and wanted(path) and carried_by(path, Coverage.HEADERS):
                     files[path] = read_member(archive, record, member)
             files[LICENSE] = read_member(archive, record, _license_of(archive))
         put(into, files)
