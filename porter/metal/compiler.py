@@ -71,15 +71,21 @@ def kernel_names(source: str) -> tuple[str, ...]:
 
 
 def compile_source(
-    source: str, *, kernels: Collection[str] | None = None, constants: Mapping[str | int, Value] | None = None
+    source: str,
+    *,
+    kernels: Collection[str] | None = None,
+    constants: Mapping[str | int, Value] | None = None,
+    once: bool = False,
 ) -> KernelUnit:
     """Compile self-contained Metal source.
 
     `kernels` are the host names to compile (default: all that the source instantiates, and its plain kernels),
-    `constants` the values of function constants, by name or index. Raises MetalError, with the line of the source where
-    there is one, and ToolchainError.
+    `constants` the values of function constants, by name or index. With `once` nothing is kept in the cache. Raises
+    MetalError, with the line of the source where there is one, and ToolchainError.
     """
     wanted = None if kernels is None else sorted(set(kernels))
+    if once:
+        return _compiled(source, wanted, constants)
     given = sorted((repr(name), repr(value)) for name, value in (constants or {}).items())
     key = toolchain.digest([source, json.dumps([wanted, given]), str(checking()), package_digest()])
 

@@ -23,7 +23,7 @@ from porter.metal.constructors import without_constructors
 from porter.metal.guards import guarded
 from porter.metal.kernel import Kernel, runtime
 from porter.metal.kernel_unit import KernelUnit
-from porter.metal.lowering import lower, needs_fibers
+from porter.metal.lowering import lower, needing_fibers
 from porter.metal.package import checking, package_digest
 from porter.metal.row import row_function, row_symbol
 from porter.metal.source_checks import check_assembly
@@ -36,6 +36,9 @@ _INLINE_THRESHOLD = 1_000_000
 _PROCESSOR = re.compile(r' "(?:target-cpu|target-features|tune-cpu)"="[^"]*"')
 # What keeps symbols that nobody refers to: entries are found by name here.
 _KEPT = re.compile(r"^@llvm\.(?:compiler\.)?used = .*\n", re.M)
+
+# What says how a function treats denormals.
+_HEAD = re.compile(r"^(?:define|attributes) .*$", re.M)
 
 # MCJIT is not for several threads at once.
 _lock = threading.RLock()
@@ -76,15 +79,18 @@ class UndefinedSymbols(MetalError):
     symbols: tuple[str, ...] = ()
 
 
-def load(unit: KernelUnit, *, optimise: bool = True) -> tuple[Kernel, ...]:
+def load(unit: KernelUnit, *, optimise: bool = True, once: bool = False) -> tuple[Kernel, ...]:
     """The unit's kernels, ready to run, in its order.
 
-    Without `optimise` every 8 x 8 product makes the lanes meet; the results are the same bits. Raises MetalError where
-    the unit refers to something that nobody defines.
+    Without `optimise` every 8 x 8 product makes the lanes meet. `once` is for kernels that will run a few times only:
+    they are optimised less, and not kept in the cache. The results are the same bits either way. Raises MetalError
+    where the unit refers to something that nobody defines.
     """
-    native = NativeCode.from_bytes(
-        kernel_cache.compiled(_key(unit, optimise), lambda: compile_unit(unit, optimise=optimise).to_bytes())
-    )
+    if once:
+        native = compile_unit(unit, optimise=optimise, once=True)
+    else:
+        kept = kernel_cache.compiled(_key(unit, optimise), lambda: compile_unit(unit, optimise=optimise).to_bytes())
+        native = NativeCode.from_bytes(kept)
     with _lock:
         code = _Code(native)
         return tuple(
@@ -100,17 +106,17 @@ def load(unit: KernelUnit, *, optimise: bool = True) -> tuple[Kernel, ...]:
         )
 
 
-def compile_unit(unit: KernelUnit, *, optimise: bool = True) -> NativeCode:
-    """Machine code of the unit, not looked up in the cache. Raises MetalError as `load` does."""
+def compile_unit(unit: KernelUnit, *, optimise: bool = True, once: bool = False) -> NativeCode:
+    """Machine code of the unit, not looked up in the cache. Arguments and errors as those of `load`."""
     check_assembly(unit.ir, unit.name)
     entries = [kernel.symbol for kernel in unit.kernels]
-    rows = set() if checking() else {entry for entry in entries if not needs_fibers(unit.ir, entry)}
+    rows = set() if checking() else set(entries) - needing_fibers(unit.ir, entries)
     with _lock:
-        optimised, needed = without_constructors(optimised_ir(unit, sorted(rows)))
+        optimised, needed = without_constructors(optimised_ir(unit, sorted(rows), level=1 if once else 2))
         _check_defined(needed, unit)
         lowered = lower(optimised, [row_symbol(entry) if entry in rows else entry for entry in entries], batch=optimise)
         _check_defined(lowered.undefined, unit)
-        object_code = _target_machine().emit_object(_parsed(lowered.text, unit))
+        object_code = _target_machine(1 if once else 2).emit_object(_parsed(lowered.text, unit))
     needs = [lowered.needs[row_symbol(entry) if entry in rows else entry] for entry in entries]
     return NativeCode(
         object_code,
@@ -119,7 +125,7 @@ def compile_unit(unit: KernelUnit, *, optimise: bool = True) -> NativeCode:
     )
 
 
-def optimised_ir(unit: KernelUnit, rows: Sequence[str] = ()) -> str:
+def optimised_ir(unit: KernelUnit, rows: Sequence[str] = (), level: int = 2) -> str:
     """The unit's IR, optimised for this processor, with a row function for each entry in `rows`."""
     import llvmlite.binding as llvm
 
@@ -127,15 +133,17 @@ def optimised_ir(unit: KernelUnit, rows: Sequence[str] = ()) -> str:
     if checking():
         with _lock:
             text = sanitizer.instrument(text, [kernel.symbol for kernel in unit.kernels]).ir
-    for entry in rows:
-        text = re.sub(rf"^define (?:\w+ )*(?=void @{re.escape(entry)}\()", "define internal ", text, flags=re.M)
-        text += row_function(entry, unit.ir)
+    if rows:
+        # Entries are C functions: their names need no escape.
+        text = re.sub(rf"^define (?:\w+ )*(?=void @(?:{'|'.join(rows)})\()", "define internal ", text, flags=re.M)
+        heads = "\n".join(_HEAD.findall(unit.ir))
+        text += "".join(row_function(entry, heads) for entry in rows)
     with _lock:
         module = _parsed(text, unit)
-        options = llvm.create_pipeline_tuning_options(speed_level=1 if checking() else 2)
+        options = llvm.create_pipeline_tuning_options(speed_level=1 if checking() else level)
         options.inlining_threshold = _INLINE_THRESHOLD
-        options.loop_vectorization = options.slp_vectorization = not checking()
-        builder = llvm.create_pass_builder(_target_machine(), options)
+        options.loop_vectorization = options.slp_vectorization = not checking() and level > 1
+        builder = llvm.create_pass_builder(_target_machine(level), options)
         builder.getModulePassManager().run(module, builder)
         return str(module)
 
@@ -167,11 +175,11 @@ def _check_defined(undefined: tuple[str, ...], unit: KernelUnit) -> None:
 
 
 @cache
-def _target_machine() -> Any:
-    return _new_target_machine()
+def _target_machine(level: int = 2) -> Any:
+    return _new_target_machine(level)
 
 
-def _new_target_machine() -> Any:
+def _new_target_machine(level: int = 2) -> Any:
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
@@ -179,7 +187,7 @@ def _new_target_machine() -> Any:
     return llvm.Target.from_default_triple().create_target_machine(
         cpu=llvm.get_host_cpu_name(),
         features=llvm.get_host_cpu_features().flatten(),
-        opt=2,
+        opt=level,
         reloc="pic",
         codemodel="small",
         jit=True,

@@ -198,12 +198,13 @@ def _place(names: Iterable[str], sizes: Mapping[str, tuple[int, int]], offsets: 
     return end
 
 
-def needs_fibers(text: str, entry: str) -> bool:
-    """Whether a thread of the entry may have to wait for others. `text` need not be optimised."""
+def needing_fibers(text: str, entries: Iterable[str]) -> set[str]:
+    """The entries of which a thread may have to wait for others. `text` need not be optimised."""
     calls = {found[1]: set(re.findall(rf"@({_NAME})", found[0])) - {found[1]} for found in _FUNCTION.finditer(text)}
     functions = {name: _Function(name, "", callees) for name, callees in calls.items()}
     # A row of threads has one place for all, so that asking the runtime for the own lane needs a fiber too.
-    return bool((_NEEDS_FIBERS | {"msl_lane_index"}) & _symbols(_reached([entry], functions), functions))
+    waiting = _NEEDS_FIBERS | {"msl_lane_index"}
+    return {entry for entry in entries if waiting & _symbols(_reached([entry], functions), functions)}
 
 
 def _lower_variables(function: _Function, offsets: Mapping[str, int], is_entry: bool) -> list[str]:

@@ -51,9 +51,7 @@ def differing_bits(got: Array, wanted: Array, output: Output) -> Array:
     """Which elements are not the same bits, NaN equal to NaN. Both are bytes of one length."""
     left, right = elements(got, output), elements(wanted, output)
     width = left.itemsize
-    different: Array = np.any(
-        left.view(np.uint8).reshape(-1, width) != right.view(np.uint8).reshape(-1, width), axis=1
-    )
+    different: Array = np.any(left.view(np.uint8).reshape(-1, width) != right.view(np.uint8).reshape(-1, width), axis=1)
     if output.dtype == "complex64" and different.any():
         one, other = left.view(np.float32), right.view(np.float32)
         parts = (one.view(np.uint32) != other.view(np.uint32)) & ~(np.isnan(one) & np.isnan(other))
@@ -93,7 +91,9 @@ def _errors(got: Array, wanted: Array, dtype: str, tolerance: Tolerance | None) 
     if np.iscomplexobj(got) or np.iscomplexobj(wanted):
         got, wanted = got.astype(np.complex128), wanted.astype(np.complex128)
         size = np.maximum(np.abs(wanted.real), np.abs(wanted.imag))  # a part may be the small one of a large number
-        parts = [_real_errors(g, w, size, dtype, tolerance) for g, w in ((got.real, wanted.real), (got.imag, wanted.imag))]
+        parts = [
+            _real_errors(g, w, size, dtype, tolerance) for g, w in ((got.real, wanted.real), (got.imag, wanted.imag))
+        ]
         return np.asarray(np.maximum(*parts))
     if got.dtype.kind in "biu" and wanted.dtype.kind in "biu" and tolerance is None:
         return np.where(got == wanted, 0.0, np.inf)
@@ -116,9 +116,7 @@ def _real_errors(got: Array, wanted: Array, size: Array, dtype: str, tolerance: 
 
 def _difference(different: Array, left: Array, right: Array, worst: float) -> Difference:
     first = int(different[0])
-    return Difference(
-        int(different.size), int(left.size), first, _shown(left[first]), _shown(right[first]), worst
-    )
+    return Difference(int(different.size), int(left.size), first, _shown(left[first]), _shown(right[first]), worst)
 
 
 def _shown(value: Any) -> str:

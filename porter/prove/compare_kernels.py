@@ -80,7 +80,9 @@ def generator(family: Family) -> Any:
     """The family's module of porter/prove/cases. Raises ProofError where it has none."""
     if family.cases is None:
         raise ProofError(
-            f"the family {family.name} has no generator of cases", where=f"specs/{family.path}", expected="outputs.cases"
+            f"the family {family.name} has no generator of cases",
+            where=f"specs/{family.path}",
+            expected="outputs.cases",
         )
     try:
         return importlib.import_module(f"{_CASES}.{family.cases}")
@@ -286,7 +288,7 @@ class _Compiled:
         key = tuple(sorted(constants.items()))
         if key not in self._kernels:
             unit = translate_module(self._read(), library=self._library.name, constants=dict(constants))
-            self._kernels[key] = load(unit)[0]
+            self._kernels[key] = load(unit, once=True)[0]
         return self._kernels[key]
 
 

@@ -61,7 +61,8 @@ class UpstreamSource:
 
         Raises ProofError where the sources lack the kernels' bodies.
         """
-        texts = {path: file.text for path, file in sources.files.items()}
+        # `flatten` wants lines that end.
+        texts = {path: f"{file.text.rstrip()}\n" for path, file in sources.files.items()}
         if family.table in texts:
             return cls(family, flatten(str(family.table), texts), "")
         missing = [path for path in family.sources_of_kernels if path not in texts]

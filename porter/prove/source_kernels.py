@@ -45,6 +45,6 @@ def _alone(text: Text, name: str) -> Kernel | str:
 
 
 def _compiled(text: Text, names: list[str]) -> list[Kernel]:
-    unit = compile_source(text.source, kernels=names, constants=dict(text.constants))
-    by_name = {kernel.name: kernel for kernel in load(unit)}
+    unit = compile_source(text.source, kernels=names, constants=dict(text.constants), once=True)
+    by_name = {kernel.name: kernel for kernel in load(unit, once=True)}
     return [by_name[name] for name in names]
