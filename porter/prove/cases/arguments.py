@@ -41,3 +41,13 @@ def whole_simdgroups(threads: int) -> int:
 def row_strides(lengths: Sequence[int]) -> tuple[int, ...]:
     """The strides, in elements, of a contiguous tensor of that shape."""
     return tuple(math.prod(lengths[i + 1 :]) for i in range(len(lengths)))
+
+
+def blocks(threads: Sequence[int]) -> tuple[int, int, int]:
+    """A threadgroup for a grid of `threads` (x, y, z): the largest powers of two within it, x first, MAX_THREADS in all."""
+    left, out = MAX_THREADS, []
+    for size in threads:
+        out.append(min(1 << (size.bit_length() - 1), left))
+        left //= out[-1]
+    x, y, z = out
+    return x, y, z

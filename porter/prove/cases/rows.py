@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The steel-port authors
 # SPDX-License-Identifier: BSD-3-Clause
-"""Rows of floats that softmax and its kin are tried on: ordinary ones, and each kind that such a kernel may get wrong."""
+"""Rows of floats that softmax and its kin are tried on: ordinary ones, and the kinds that a kernel may get wrong."""
 
 from __future__ import annotations
 
