@@ -16,8 +16,11 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import hashlib
 import re
+import types
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -53,6 +56,36 @@ def to_data(noun: Any) -> Any:
     if isinstance(noun, Path):
         return noun.as_posix()
     return noun
+
+
+def from_data(kind: Any, data: Any) -> Any:
+    """The noun of type `kind` whose `to_data` is `data`. Raises ValueError for data that is not exactly that, and what
+    the noun's own invariants raise (ValueError too)."""
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        hints = _hints(kind)
+        if not isinstance(data, dict) or data.keys() != hints.keys():
+            raise ValueError(f"not the fields of {kind}")
+        return kind(**{name: from_data(hint, data[name]) for name, hint in hints.items()})
+    origin, inside = typing.get_origin(kind), typing.get_args(kind)
+    if origin is tuple and len(inside) == 2 and inside[1] is Ellipsis and isinstance(data, list):
+        return tuple(from_data(inside[0], item) for item in data)
+    if origin is tuple and isinstance(data, list) and len(data) == len(inside):
+        return tuple(map(from_data, inside, data))
+    if origin is Mapping and isinstance(data, dict):
+        return {from_data(inside[0], key): from_data(inside[1], value) for key, value in data.items()}
+    if origin in (types.UnionType, typing.Union) and len(inside) == 2 and inside[1] is type(None):
+        return None if data is None else from_data(inside[0], data)
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        return kind(data)
+    if kind in (str, int, bool, float) and type(data) is kind:
+        return data
+    raise ValueError(f"not a {kind}: {data!r:.60}")
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    hints = typing.get_type_hints(kind)
+    return {f.name: hints[f.name] for f in dataclasses.fields(kind) if f.repr}
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ def instantiations(preprocessed: str) -> list[Instantiation]:
     for head in _HEAD.finditer(preprocessed):
         name = "".join(re.findall(r'"([^"]*)"', head.group(1)))
         end = preprocessed.index(";", head.end())
-        callee, arguments = _callee(preprocessed[head.end() : end])
+        callee, arguments = named_by(preprocessed[head.end() : end])
         found.append(Instantiation(head.start(), end + 1, name, callee, arguments, scopes.at(head.start())))
     return found
 
@@ -123,7 +123,7 @@ class _Scopes:
         return "::".join(name for name in self._open if name)
 
 
-def _callee(declaration: str) -> tuple[str, str | None]:
+def named_by(declaration: str) -> tuple[str, str | None]:
     """`f<float>` of `decltype(f<float>) f<float>` or of `void f<float>(float* x, ...)`, and `float* x, ...` of that."""
     text = re.sub(r"^#.*$", "", declaration, flags=re.M)
     text = re.sub(r"\[\[.*?\]\]|__attribute__\s*\(\(\s*always_inline\s*\)\)", "", text, flags=re.S)

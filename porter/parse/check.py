@@ -1,158 +1,209 @@
 # SPDX-FileCopyrightText: 2026 The steel-port authors
 # SPDX-License-Identifier: BSD-3-Clause
-"""Whether a family's YAML says what upstream says. Every difference is a SpecError with the YAML's file and line."""
+"""Whether a family's YAML says what upstream says: sources, kernels, arguments, constants, params structs.
+
+Every difference is a SpecError with the YAML's file and line that says what to write there. The table of host names is
+compared in porter/parse/check_table.py.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
 
 from porter.errors import SpecError
-from porter.model import FunctionConstant, Instantiation, KernelTemplate
-from porter.spec import Family, Values
-
-Row = Mapping[str, "str | int | bool"]
-
-
-def _wrong(family: Family, key: str, what: str, expected: str | None = None) -> SpecError:
-    while key not in family.lines and "." in key:
-        key = key.rpartition(".")[0]
-    where = f"specs/{family.path}:{family.lines.get(key, 1)}"
-    return SpecError(what, where=where, expected=expected, next_step="correct the family's YAML")
+from porter.model import KernelArgument, KernelTemplate, Sources
+from porter.parse.check_table import table_problems
+from porter.parse.file_facts import FileFacts
+from porter.parse.lexer import significant, tokenize
+from porter.parse.part import Part, is_format, owned, takes
+from porter.parse.wrong import kernel_key, wrong
+from porter.spec import Family
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# The instantiation table
-
-
-def check_table(rows: Iterable[Instantiation], family: Family) -> None:
-    """Compare upstream's rows with those that the family's YAML yields.
-
-    Raises SpecError that names the line of the axis value, or of the axis, that is wrong; where no single value
-    explains the difference, that of the grammar or of the list of arguments.
-    """
-    upstream = {row.host_name: row for row in rows}
-    ours = {row.host_name: row for row in family.instantiations()}
-    axes_of = {family.grammar.format(**row): row for row in family.rows()}
-    extra = [name for name in ours if name not in upstream]
-    missing = [row for name, row in upstream.items() if name not in ours]
-    if extra:
-        raise _extra(family, extra, axes_of, missing)
-    if missing:
-        raise _missing(family, missing)
-    for name, row in upstream.items():
-        if row.template != family.template:
-            raise _wrong(
-                family, "template", f"upstream instantiates {row.template} for {name} at {row.origin}", row.template
-            )
-        if row.arguments != ours[name].arguments:
-            raise _different(family, row, ours[name], axes_of[name])
-
-
-def _extra(family: Family, extra: list[str], axes_of: Mapping[str, Row], missing: list[Instantiation]) -> SpecError:
-    what = f"the YAML yields {len(extra)} kernels that upstream lacks, such as {extra[0]}"
-    expected = f"such as {missing[0].host_name}, at {missing[0].origin}" if missing else None
-    for axis, values in family.axes.items():
-        for i, value in enumerate(values):
-            yielded = [name for name, row in axes_of.items() if _agrees(row, value)]
-            if len(extra) < len(axes_of) and yielded and set(yielded) <= set(extra):
-                return _wrong(family, f"host_names.axes.{axis}.{i}", what, expected)
-    return _wrong(family, "host_names.grammar", what, expected)
-
-
-def _missing(family: Family, missing: list[Instantiation]) -> SpecError:
-    first = missing[0]
-    what = f"the YAML lacks {len(missing)} kernels that upstream makes, such as {first.host_name} at {first.origin}"
-    for axis in family.axes:
-        lacking = _lacking(family, axis, first.host_name)
-        if lacking:
-            value = ", ".join(f"{column}: {text}" for column, text in lacking.items())
-            return _wrong(family, f"host_names.axes.{axis}", what, f"a row {{ {value} }} of the axis {axis}")
-    return _wrong(family, "host_names.grammar", what)
-
-
-def _lacking(family: Family, axis: str, host_name: str) -> dict[str, str]:
-    """The columns' texts that would make `axis` yield `host_name`; empty where no value of that axis alone would."""
-    columns = family.axes[axis][0]
-    for row in family.rows():
-        pattern, seen = "", set()
-        for literal, column in re.findall(r"([^{]*)(?:\{(\w+)\})?", family.grammar):
-            pattern += re.escape(literal)
-            if column in columns:
-                pattern += f"(?P={column})" if column in seen else f"(?P<{column}>.+?)"
-                seen.add(column)
-            elif column:
-                pattern += re.escape(str(row[column]))
-        found = re.fullmatch(pattern, host_name)
-        if found:
-            return found.groupdict()
-    return {}
-
-
-def _different(family: Family, upstream: Instantiation, ours: Instantiation, axes: Row) -> SpecError:
-    what = f"{ours.host_name} is {ours.template}<{', '.join(ours.arguments)}>"
-    expected = f"<{', '.join(upstream.arguments)}>, as upstream at {upstream.origin}"
-    reordered = sorted(ours.arguments) == sorted(upstream.arguments)
-    for column, mine, theirs in zip(family.template_arguments, ours.arguments, upstream.arguments, strict=False):
-        if mine != theirs and not reordered:
-            for axis, values in family.axes.items():
-                for i, value in enumerate(values):
-                    if column in value and _agrees(axes, value):
-                        return _wrong(family, f"host_names.axes.{axis}.{i}", what, expected)
-            break
-    return _wrong(family, "host_names.arguments", what, expected)
-
-
-def _agrees(row: Row, value: Values) -> bool:
-    return all(row[column] == cell for column, cell in value.items())
+def problems(family: Family, part: Part, sources: Sources, facts: Mapping[str, FileFacts]) -> list[SpecError]:
+    """Everything in which the YAML and what the family's unit declares differ, most telling first."""
+    found = [*_files(family, part, sources, facts)]
+    if any(path in sources.files for path in family.sources_of_kernels):
+        found += [*_kernels(family, part, sources), *_constants(family, part, sources)]
+    found += _params(family, part, sources)
+    if family.table in sources.files:
+        found += table_problems(part.instantiations, family)
+    else:
+        found += _counts(family, part)
+    return found
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# The kernel's interface
+# Files
 
 
-def check_interface(templates: Iterable[KernelTemplate], constants: Iterable[FunctionConstant], family: Family) -> None:
-    """Compare template, function constants and argument slots with the family's YAML. Raises SpecError."""
-    template = next((one for one in templates if one.name == family.template), None)
-    if template is None:
-        raise _wrong(family, "template", f"{family.kernel} defines no kernel {family.template}")
-    _check_constants({one.name: one for one in constants}, family)
-    _check_arguments(template, family)
-    required = [one for one in template.parameters if one.default is None]
-    if not len(required) <= len(family.template_arguments) <= len(template.parameters):
-        expected = ", ".join(f"{one.kind} {one.name}" for one in template.parameters)
-        raise _wrong(family, "host_names.arguments", f"{template.name} takes other template parameters", expected)
+def _files(family: Family, part: Part, sources: Sources, facts: Mapping[str, FileFacts]) -> Iterator[SpecError]:
+    if family.table is not None and family.table in sources.files:
+        yield from _includes(family, family.table, facts)
+    defining = {kernel.location.file for kernel in part.kernels}
+    for i, path in enumerate(family.sources_of_kernels):
+        if path in sources.files and path not in defining and not is_format(path):
+            yield wrong(family, f"sources.kernels.{i}", f"{path} defines no kernel", "it under preamble, or not at all")
+    instantiated = {row.template for row in part.instantiations}
+    for kernel in part.kernels:
+        if kernel.location.file not in family.sources_of_kernels and kernel.name in instantiated:
+            what = f"upstream's table instantiates {kernel.name}, which {kernel.location.file} defines"
+            yield wrong(family, "sources.kernels", what, f"sources.kernels that name {kernel.location.file}")
 
 
-def _check_constants(upstream: Mapping[str, FunctionConstant], family: Family) -> None:
+def _includes(family: Family, table: str, facts: Mapping[str, FileFacts]) -> Iterator[SpecError]:
+    """Kernels are parsed and ported behind the YAML's preamble: it has to be the one that upstream compiles with."""
+    included = [include.path for include in facts[table].includes if not include.angled]
+    own = [path for path in included if path in family.sources_of_kernels]
+    preamble = [path for path in included if path not in family.sources_of_kernels]
+    if [*preamble, *own] != included:
+        what = f"{PurePosixPath(table).name} includes a preamble's file behind one of the family's kernels"
+        yield wrong(family, "sources.kernels", what, f"in its order: {', '.join(included)}")
+    elif preamble != list(family.preamble):
+        what = f"{PurePosixPath(table).name} includes other files before its kernels, or in another order"
+        yield wrong(family, "sources.preamble", what, f"preamble: [{', '.join(preamble)}]")
+    elif own != [path for path in family.sources_of_kernels if path in included]:
+        what = f"{PurePosixPath(table).name} includes its kernels in another order"
+        yield wrong(family, "sources.kernels", what, f"kernels: [{', '.join(own)}]")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Kernels
+
+
+def _kernels(family: Family, part: Part, sources: Sources) -> Iterator[SpecError]:
+    upstream = owned(family, part)
+    for name in family.kernel_names:
+        if name in upstream:
+            yield from _arguments(family, upstream[name])
+        elif not _stands_in_formats(family, name, sources):
+            what = f"no file of sources.kernels defines a kernel {name}"
+            yield wrong(family, kernel_key(family, name), what, f"one of {', '.join(upstream) or 'none'}")
+    for name, kernel in upstream.items():
+        if name not in family.kernel_names:
+            what = f"the kernel {name}, which upstream defines at {kernel.location}, is not described"
+            yield wrong(family, "kernels", what, f"under kernels: {_spelled(kernel)}")
+
+
+def _stands_in_formats(family: Family, name: str, sources: Sources) -> bool:
+    """Whether the kernel is one that upstream's host makes of a format string (`void gather{0}_...`)."""
+    texts = [
+        sources.files[path].text for path in family.sources_of_kernels if is_format(path) and path in sources.files
+    ]
+    return family.kernel(name).on_demand and any(re.search(rf"\bvoid\s+{name}\b", text) for text in texts)
+
+
+def buffers(kernel: KernelTemplate) -> dict[str, tuple[int, KernelArgument]]:
+    """Name -> slot and argument of every buffer. One without `[[buffer(n)]]` takes the lowest slot that is free, as
+    Metal gives it (Metal Shading Language specification 4, section 5.2.1)."""
+    taken = {one.slot for one in kernel.arguments if one.attribute == "buffer"}
+    found = {}
+    for one in kernel.arguments:
+        if one.attribute == "buffer" and one.slot is not None:
+            found[one.name] = (one.slot, one)
+        elif one.attribute is None and one.address_space in ("device", "constant"):
+            slot = next(number for number in range(len(taken) + 1) if number not in taken)
+            taken.add(slot)
+            found[one.name] = (slot, one)
+    return found
+
+
+def _arguments(family: Family, kernel: KernelTemplate) -> Iterator[SpecError]:
+    upstream, key = buffers(kernel), kernel_key(family, kernel.name)
+    ours = family.kernel(kernel.name).arguments
+    row = key.rpartition(".names.")[0]
+    for i, argument in enumerate(ours):
+        place = f"{row}.arguments.{i}"
+        if argument.name not in upstream:
+            what = f"the kernel {kernel.name} has no buffer {argument.name}"
+            yield wrong(family, place, what, f"one of {', '.join(upstream)}, as at {kernel.location}")
+            continue
+        slot, theirs = upstream[argument.name]
+        if (slot, theirs.gate) != (argument.slot, argument.gate):
+            what = f"{argument.name} of {kernel.name} has {_slot_and_gate(argument.slot, argument.gate)}"
+            yield wrong(family, place, what, f"{_slot_and_gate(slot, theirs.gate)}, as at {theirs.location}")
+        if theirs.is_const and argument.role in ("output", "inout"):
+            what = f"{argument.name} of {kernel.name} is called an {argument.role}, and upstream reads it only"
+            yield wrong(family, place, what, f"role: input (or params, shape, ...), as at {theirs.location}")
+    for name, (slot, theirs) in upstream.items():
+        if name not in [argument.name for argument in ours]:
+            what = f"the buffer {name} of {kernel.name}, at {theirs.location}, is not described"
+            yield wrong(family, key, what, _spelled_argument(name, slot, theirs))
+
+
+def _slot_and_gate(slot: int, gate: str | None) -> str:
+    return f"slot: {slot}" + (f", gate: {gate}" if gate else " and no gate")
+
+
+def _spelled(kernel: KernelTemplate) -> str:
+    """How the YAML describes it, but for the roles, which a person decides."""
+    lines = [f"\n      - {_spelled_argument(name, slot, one)}" for name, (slot, one) in buffers(kernel).items()]
+    return f"\n  - names: [{kernel.name}]\n    arguments:{''.join(lines) or ' []'}"
+
+
+def _spelled_argument(name: str, slot: int, argument: KernelArgument) -> str:
+    role = "a role that reads" if argument.is_const else "output or inout"
+    gate = f", gate: {argument.gate}, dummy: what the host binds" if argument.gate else ""
+    return f"{{ name: {name}, slot: {slot}, role: <{role}>{gate} }}"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Constants and params structs
+
+
+def _constants(family: Family, part: Part, sources: Sources) -> Iterator[SpecError]:
+    upstream = {one.name: one for one in part.constants}
     for i, constant in enumerate(family.constants):
         theirs = upstream.get(constant.name)
         if theirs is None:
-            raise _wrong(
-                family, f"constants.{i}", f"upstream has no function constant {constant.name}", ", ".join(upstream)
-            )
-        if theirs.index != constant.index or theirs.type != "bool":
-            what = f"{constant.name} has index {constant.index}"
-            raise _wrong(
+            what = f"upstream has no function constant {constant.name}"
+            yield wrong(family, f"constants.{i}", what, f"one of {', '.join(upstream) or 'none'}")
+        elif (theirs.index, theirs.type) != (constant.index, constant.type):
+            what = f"{constant.name} is {constant.type} with index {constant.index}"
+            yield wrong(
                 family, f"constants.{i}", what, f"{theirs.type} with index {theirs.index}, as at {theirs.location}"
             )
+        else:
+            for name in _readers(constant.name, family, part, sources):
+                if name in family.kernel_names and name not in constant.kernels:
+                    what = f"the kernel {name} reads {constant.name}, and is not among the constant's kernels"
+                    yield wrong(family, f"constants.{i}", what, f"kernels: [{', '.join((*constant.kernels, name))}]")
     for name, theirs in upstream.items():
-        if name not in {constant.name for constant in family.constants}:
-            raise _wrong(family, "constants", f"the function constant {name} at {theirs.location} is not lowered")
+        if name not in [constant.name for constant in family.constants]:
+            what = f"the function constant {name} at {theirs.location} is not lowered"
+            spelled = f"{{ name: {name}, index: {theirs.index}, lower: <template with suffix, or define>"
+            kind = "" if theirs.type == "bool" else f", type: {theirs.type}"
+            yield wrong(family, "constants", what, f"under constants: {spelled}{kind} }}")
 
 
-def _check_arguments(template: KernelTemplate, family: Family) -> None:
-    upstream = {one.name: one for one in template.arguments if one.slot is not None and one.attribute == "buffer"}
-    for i, argument in enumerate(family.arguments):
-        theirs = upstream.get(argument.name)
-        if theirs is None:
-            raise _wrong(
-                family, f"arguments.{i}", f"{template.name} has no buffer {argument.name}", ", ".join(upstream)
-            )
-        if (theirs.slot, theirs.gate) != (argument.slot, argument.gate):
-            what = f"{argument.name} has slot {argument.slot} and gate {argument.gate}"
-            expected = f"slot {theirs.slot} and gate {theirs.gate}, as at {theirs.location}"
-            raise _wrong(family, f"arguments.{i}", what, expected)
-    for name, theirs in upstream.items():
-        if name not in {argument.name for argument in family.arguments}:
-            raise _wrong(family, "arguments", f"the buffer {name} at {theirs.location} is not described")
+def _readers(constant: str, family: Family, part: Part, sources: Sources) -> list[str]:
+    """The kernels that name the constant themselves; which functions do, the code ring finds out."""
+    found = []
+    for kernel in owned(family, part).values():
+        lines = sources.files[kernel.location.file].text.split("\n")[kernel.location.line - 1 : kernel.end.line]
+        text = "\n".join(lines)
+        if constant in text and any(token.text == constant for token in significant(tokenize(text))):
+            found.append(kernel.name)
+    return found
+
+
+def _params(family: Family, part: Part, sources: Sources) -> Iterator[SpecError]:
+    complete = all(path in sources.files for path in family.sources_of_kernels)
+    found = [struct.name for struct in part.params]
+    for i, name in enumerate(family.params):
+        if name not in found and complete:
+            what = f"upstream defines no struct {name}"
+            yield wrong(family, f"params.{i}", what, ", ".join(sorted(found)) or "a struct in a params.h")
+
+
+def _counts(family: Family, part: Part) -> Iterator[SpecError]:
+    """How many template arguments the tables give, where there is no upstream table to compare them with."""
+    upstream = owned(family, part)
+    for i, table in enumerate(family.tables):
+        kernel = upstream.get(table.kernel)
+        if kernel is not None and not takes(kernel, len(table.arguments)):
+            expected = ", ".join(f"{one.kind} {one.name}" for one in kernel.parameters) or "none"
+            what = f"{kernel.name} takes other template parameters"
+            yield wrong(family, f"host_names.tables.{i}.arguments", what, expected)

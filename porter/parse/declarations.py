@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from porter.errors import ParseError, SpecError
+from porter.errors import ParseError
 from porter.metal import frontend
 from porter.model import (
     Field,
@@ -24,18 +24,23 @@ from porter.model import (
     ParamsStruct,
     TemplateParameter,
 )
-from porter.spec import Family
+from porter.parse.lexer import tokenize
 
 PARAMS_HEADER = "params.h"
 """MLX's name for a header of structs that host and kernel share."""
 
-
-def kernel_templates(unit: Any, files: Mapping[str, str]) -> tuple[KernelTemplate, ...]:
-    """Every kernel that `unit` defines in one of `files`. Raises ParseError for a buffer slot that is bound twice."""
-    return tuple(_kernel(kernel, files[kernel.file]) for kernel in frontend.declared_kernels(unit))
+_ALIAS = "steel_port_params_"
 
 
-def _kernel(kernel: frontend.KernelDeclaration, text: str) -> KernelTemplate:
+def kernel_templates(unit: Any, files: Mapping[str, str], family: str) -> tuple[KernelTemplate, ...]:
+    """Every kernel that `unit` (parsed without bodies) defines in one of `files`, as `family`'s.
+
+    Raises ParseError for a buffer slot that is bound twice.
+    """
+    return tuple(_kernel(kernel, files[kernel.file], family) for kernel in frontend.declared_kernels(unit))
+
+
+def _kernel(kernel: frontend.KernelDeclaration, text: str, family: str) -> KernelTemplate:
     try:
         return KernelTemplate(
             name=kernel.name,
@@ -43,12 +48,23 @@ def _kernel(kernel: frontend.KernelDeclaration, text: str) -> KernelTemplate:
             arguments=tuple(_argument(one, kernel.file) for one in kernel.arguments),
             thread_limit=kernel.thread_limit,
             location=_at(kernel.file, text, kernel.start),
-            end=_at(kernel.file, text, kernel.end),
+            end=_at(kernel.file, text, _end_of_body(kernel, text)),
+            family=family,
         )
     except ValueError as error:
         raise ParseError(
             str(error), where=f"{kernel.file}:{kernel.line}", expected="each buffer slot once in a kernel"
         ) from error
+
+
+def _end_of_body(kernel: frontend.KernelDeclaration, text: str) -> int:
+    """The offset behind the brace that closes the kernel's body; the unit holds its argument list only."""
+    depth = 0
+    for token in tokenize(text[kernel.end :]):
+        depth += {"{": 1, "}": -1}.get(token.text, 0)
+        if token.text == "}" and depth == 0:
+            return kernel.end + token.end
+    raise ParseError(f"the body of kernel {kernel.name} does not end", where=f"{kernel.file}:{kernel.line}")
 
 
 def _argument(one: frontend.KernelArgumentDeclaration, path: str) -> KernelArgument:
@@ -73,43 +89,52 @@ def function_constants(unit: Any) -> tuple[FunctionConstant, ...]:
 
 def _constant(cursor: Any, index: str) -> FunctionConstant:
     where = _location(cursor)
-    if not re.fullmatch(r"0[xX][0-9a-fA-F]+|[0-9]+", index):
+    if not re.fullmatch(r"0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*", index):
         raise ParseError(
             f"function constant {cursor.spelling} has the index {index!r}", where=str(where), expected="a number"
         )
-    return FunctionConstant(cursor.spelling, _without_const(cursor.type.spelling), int(index, 0), where)
+    base = 16 if index[:2] in ("0x", "0X") else 8 if index[0] == "0" else 10  # as C reads it
+    return FunctionConstant(cursor.spelling, _without_const(cursor.type.spelling), int(index, base), where)
 
 
-def params_structs(unit: Any, family: Family) -> tuple[ParamsStruct, ...]:
-    """The structs that the family names, wherever they stand, and every other struct of a `params.h`.
+def specialisations(named: Iterable[str], files: Mapping[str, str]) -> str:
+    """What to put behind a unit's text so that `params_structs` sees the named structs that are specialisations
+    (`Params<2>`) of a class template of `files`."""
+    out = ""
+    for i, name in enumerate(named):
+        template, bracket, _ = name.partition("<")
+        definition = re.compile(rf"\b(?:struct|class)\s+{re.escape(template.rpartition('::')[2])}\b")
+        if bracket and any(definition.search(text) for text in files.values()):
+            out += f"using {_ALIAS}{i} = {name};\nconstexpr decltype(sizeof(int)) {_ALIAS}size_{i} = sizeof({name});\n"
+    return out
 
-    A class template has no layout of its own and is left out. Raises SpecError, with the YAML's line, for a struct that
-    upstream lacks.
+
+def params_structs(unit: Any, named: Sequence[str]) -> tuple[ParamsStruct, ...]:
+    """The structs called `named` (with their namespaces), wherever they stand, and every other struct of a `params.h`.
+
+    Of a class template, which has no layout of its own, the specialisations in `named`: see `specialisations`.
     """
     found: dict[str, ParamsStruct] = {}
-    for cursor, scope in _declared(unit.cursor, ("STRUCT_DECL", "CLASS_DECL")):
+    for cursor, scope in _declared(unit.cursor, ("STRUCT_DECL", "CLASS_DECL", "TYPE_ALIAS_DECL")):
         name = "::".join((*scope, cursor.spelling))
         shared = posixpath.basename(cursor.location.file.name) == PARAMS_HEADER
-        if (shared or name in family.params) and cursor.is_definition():
-            found[name] = _struct(cursor, name)
-    for i, name in enumerate(family.params):
-        if name not in found:
-            raise SpecError(
-                f"upstream defines no struct {name}",
-                where=f"specs/{family.path}:{family.lines.get(f'params.{i}', 1)}",
-                expected=", ".join(sorted(found)) or "a struct in a params.h",
-                next_step="correct the family's params",
-            )
+        if cursor.kind.name == "TYPE_ALIAS_DECL":
+            number = cursor.spelling.removeprefix(_ALIAS)
+            if number != cursor.spelling:
+                name = named[int(number)]
+                layout = cursor.underlying_typedef_type.get_canonical()
+                found[name] = _struct(layout.get_declaration(), name, layout)
+        elif (shared or name in named) and cursor.is_definition():
+            found[name] = _struct(cursor, name, cursor.type)
     return tuple(found.values())
 
 
-def _struct(cursor: Any, name: str) -> ParamsStruct:
+def _struct(cursor: Any, name: str, layout: Any) -> ParamsStruct:
     where = _location(cursor)
     if any(child.kind.name == "CXX_BASE_SPECIFIER" for child in cursor.get_children()):
         raise ParseError(
             f"{name} has a base class", where=str(where), expected="a plain struct: host and kernel share it"
         )
-    layout = cursor.type
     try:
         fields = tuple(_field(field, name) for field in layout.get_fields())
         return ParamsStruct(name, fields, layout.get_size(), layout.get_align(), where)

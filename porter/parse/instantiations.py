@@ -1,82 +1,141 @@
 # SPDX-FileCopyrightText: 2026 The steel-port authors
 # SPDX-License-Identifier: BSD-3-Clause
-"""The instantiation table: host name -> template and arguments.
+"""The instantiation table of an upstream `.metal` file: host name -> kernel and template arguments.
 
-With upstream's `.metal` file its own macros make the table. Its last macro, `instantiate_kernel`, is redefined so that
-each call becomes a variable whose attributes hold what the call was given and whose initialiser is the address of the
-specialisation: the compiler thereby expands every macro, and refuses a specialisation that does not exist.
+libclang does not show explicit instantiations. So each
 
-`text_only_names` is a second witness and shares no code with the first: another compiler's preprocessor, upstream's own
-`instantiate_kernel`, and a regular expression.
+    template [[host_name("name")]] [[kernel]] declaration;
+
+of the text, be it in a macro's body or not, becomes a call of `ROW`, of the same length. That macro instantiates too,
+so that the compiler still refuses a specialisation that does not exist, and leaves a variable whose attributes hold the
+host name and the declaration, as upstream's own macros have put them together. The place of the variable is that of the
+outermost macro call.
+
+A kernel without template parameters is its own row: Metal takes the function's name for the host name.
 """
 
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from porter.errors import ParseError, ToolchainError
+from porter.errors import MetalError, ParseError
 from porter.metal import frontend
-from porter.model import Instantiation, Location, Macro, Sources, sha256
-from porter.parse.lexer import significant, tokenize
-from porter.spec import Family
+from porter.metal.instantiations import named_by
+from porter.model import Instantiation, KernelTemplate, Location
+from porter.parse.lexer import Token, significant, tokenize
 
-MACRO = "instantiate_kernel"
+ROW = "STEELROW_"
+_REPLACED = "host_name"  # is as long as ROW
+_VARIABLE = "steel_port_row_"
 
-_VARIABLE = "steel_port_instantiation_"
-# MLX's `instantiate_kernel(name, func, ...)`: the string, the template, the template's arguments.
-_REDEFINITION = f"""
-#undef {MACRO}
-#define STEEL_PORT_PASTE_(a, b) a##b
-#define STEEL_PORT_PASTE(a, b) STEEL_PORT_PASTE_(a, b)
-#define {MACRO}(name, func, ...) \\
-  [[clang::annotate("host name=" name), clang::annotate("template=" #func), \\
-    clang::annotate("arguments=" #__VA_ARGS__)]] \\
-  constexpr auto* STEEL_PORT_PASTE({_VARIABLE}, __COUNTER__) = &func<__VA_ARGS__>;
+PROLOGUE = f"""
+#define {ROW}PASTE_(a, b) a##b
+#define {ROW}PASTE(a, b) {ROW}PASTE_(a, b)
+#define {ROW}(name, ...) \\
+  template __VA_ARGS__; \\
+  [[clang::annotate("host name=" name), clang::annotate("declaration=" #__VA_ARGS__)]] \\
+  constexpr int {ROW}PASTE({_VARIABLE}, __COUNTER__) = 0;
 """
+"""What has to stand in front of the text that `with_rows` gives."""
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The text
 
 
-def expand_table(family: Family, files: Mapping[str, str], macros: Iterable[Macro]) -> tuple[Instantiation, ...]:
-    """The rows of the family's `.metal` file, in the order it makes them.
+def with_rows(path: str, text: str) -> str:
+    """`text` with every explicit instantiation that has a host name as a call of `ROW`; no length changes.
 
-    `files` are the file and all it includes; `macros` what they define. An origin is the line of the outermost macro
-    call. Raises ParseError where the file makes kernels in a way that is not understood, or none at all.
+    Raises ParseError (file:line) for a host name that stands elsewhere, or in another form.
     """
-    definition = next((macro for macro in macros if macro.name == MACRO), None)
-    if definition is None:
+    if _REPLACED not in text:
+        return text
+    words, out = significant(tokenize(text)), list(text)
+    for at, word in enumerate(words):
+        if word.text == _REPLACED and _texts(words, at - 2, at) == ["[", "["]:
+            _rewrite(path, words, at, out)
+    return "".join(out)
+
+
+def _rewrite(path: str, words: list[Token], at: int, out: list[str]) -> None:
+    """The instantiation whose `host_name` is `words[at]`."""
+    name = words[at]
+    close = _closing(words, at + 1)
+    behind = close + 1
+    if (
+        words[at - 3].text != "template"
+        or words[behind - 1].text != ")"
+        or _texts(words, behind, behind + 2) != 2 * ["]"]
+    ):
         raise ParseError(
-            f"no macro {MACRO} is defined", where=family.table, expected="MLX's way to instantiate kernels"
+            "a host name in a form that the table's reader does not understand",
+            where=f"{path}:{name.line}",
+            expected='template [[host_name("name")]] [[kernel]] declaration;',
+            next_step="teach porter/parse/instantiations.py this form",
         )
-    _refuse_host_names(family.table, files[family.table])
-    main = f'#include "{definition.location.file}"\n{_REDEFINITION}#include "{family.table}"\n'
-    unit = frontend.parse(main, files, skip_bodies=True)
-    rows = tuple(
-        _row(child)
-        for child in unit.cursor.get_children()
-        if child.kind.name == "VAR_DECL" and child.spelling.startswith(_VARIABLE)
-    )
-    if not rows:
-        raise ParseError("the file instantiates no kernel", where=f"{family.table}:1", expected=f"calls of {MACRO}")
-    return rows
+    gone = [*words[at - 3 : at], *words[behind : behind + 2]]
+    behind += 2
+    if _texts(words, behind, behind + 5) == ["[", "[", "kernel", "]", "]"]:
+        gone += words[behind : behind + 5]
+    elif _texts(words, behind, behind + 1) == ["kernel"]:
+        gone.append(words[behind])
+    end = next((word for word in words[behind:] if word.text == ";"), None)
+    if end is None:
+        raise ParseError("the instantiation does not end", where=f"{path}:{name.line}", expected="';'")
+    for word in gone:
+        out[word.start : word.end] = " " * (word.end - word.start)
+    out[name.start : name.end] = ROW
+    out[words[close].start] = ","
+    out[end.start] = ")"
 
 
-def _refuse_host_names(path: str, text: str) -> None:
-    """A table that names a kernel past `instantiate_kernel` would come out short, silently."""
-    for token in significant(tokenize(text)):
-        if token.text == "host_name":
-            raise ParseError(
-                f"a kernel is named without {MACRO}, which the table's reader does not understand",
-                where=f"{path}:{token.line}",
-                next_step="teach porter/parse/instantiations.py this form",
-            )
+def _texts(words: list[Token], start: int, end: int) -> list[str]:
+    return [word.text for word in words[max(0, start) : end]]
 
 
-def _row(variable: Any) -> Instantiation:
+def _closing(words: list[Token], opening: int) -> int:
+    """Where the parenthesis at `opening` closes; the last word if it does not, or if none stands there."""
+    depth = 0
+    for at in range(opening, len(words)):
+        depth += {"(": 1, ")": -1}.get(words[at].text, 0)
+        if depth == 0:
+            return at
+    return len(words) - 1
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The rows
+
+
+def table_rows(
+    unit: Any, kernels: Sequence[KernelTemplate], family: str, owned: Collection[str]
+) -> tuple[Instantiation, ...]:
+    """The rows of a unit whose texts are those of `with_rows`, in the order they are made, then one for each plain
+    kernel of the files `owned`. `kernels` are those that the unit declares.
+
+    Raises ParseError for a row that instantiates none of them.
+    """
+    by_name = {kernel.name: kernel for kernel in kernels}
+    rows = [_row(variable, by_name, family) for variable in _variables(unit.cursor)]
+    plain = [kernel for kernel in kernels if not kernel.parameters and kernel.location.file in owned]
+    return (*rows, *(Instantiation(one.name, one.name, (), one.location, family) for one in plain))
+
+
+def _variables(cursor: Any) -> Iterator[Any]:
+    for child in cursor.get_children():
+        if child.kind.name == "VAR_DECL" and child.spelling.startswith(_VARIABLE):
+            yield child
+        elif child.kind.name in ("NAMESPACE", "LINKAGE_SPEC") and _is_ours(child):
+            yield from _variables(child)
+
+
+def _is_ours(cursor: Any) -> bool:
+    file = cursor.location.file
+    return file is not None and file.name.startswith(frontend.VIRTUAL_ROOT + "/")
+
+
+def _row(variable: Any, kernels: Mapping[str, KernelTemplate], family: str) -> Instantiation:
     notes = {}
     for child in variable.get_children():
         if child.kind.name == "ANNOTATE_ATTR" and "=" in child.spelling:
@@ -84,7 +143,18 @@ def _row(variable: Any) -> Instantiation:
             notes[key] = value
     place = variable.location
     origin = Location(frontend.relative_path(place.file.name), place.line, place.column)
-    return Instantiation(notes["host name"], notes["template"], split_arguments(notes["arguments"]), origin)
+    try:
+        callee, arguments = named_by(notes["declaration"])
+    except (MetalError, ValueError) as error:
+        raise ParseError(f"an instantiation that is not understood: {error}", where=str(origin)) from error
+    written, bracket, inside = callee.partition("<")
+    name = written.strip().rpartition("::")[2]
+    if name not in kernels:
+        raise ParseError(f"{notes['host name']} instantiates {callee}, which is no kernel", where=str(origin))
+    given = split_arguments(inside.strip().removesuffix(">")) if bracket else ()
+    if not bracket and kernels[name].parameters:
+        given = deduced_arguments(kernels[name], arguments or "", str(origin))
+    return Instantiation(notes["host name"], name, given, origin, family)
 
 
 def split_arguments(text: str) -> tuple[str, ...]:
@@ -99,54 +169,56 @@ def split_arguments(text: str) -> tuple[str, ...]:
     return tuple(argument.strip() for argument in arguments if argument.strip())
 
 
+def normalised(argument: str) -> str:
+    """A template argument with spaces only where they part two words, so that spellings can be compared."""
+    return re.sub(r"(?<!\w) | (?!\w)", "", " ".join(argument.split()))
+
+
 # ---------------------------------------------------------------------------------------------------------------------
-# The second witness
+# Template arguments that only the types of a function's arguments say
 
-_TEXT_TIMEOUT = 120  # seconds; the fused GEMM's file takes about one
-_ANGLED = re.compile(r"^\s*#\s*include\s*<([\w/.]+)>", re.M)
-_HOST_NAME = re.compile(r'\[\[\s*host_name\s*\(((?:\s*"[^"]*")+)\s*\)\s*\]\]')
+_QUALIFIERS = frozenset(("const", "volatile", "device", "constant", "threadgroup", "thread", "*", "&"))
 
 
-def text_only_names(sources: Sources, table_path: str) -> set[str]:
-    """The host names in `table_path` after the preprocessor, from upstream's unmodified bytes; nothing is parsed.
+def deduced_arguments(kernel: KernelTemplate, arguments: str, where: str) -> tuple[str, ...]:
+    """The template arguments of `template void f(const device float* x, ...)`, as a compiler deduces them.
 
-    Raises ParseError where the preprocessor refuses the file, ToolchainError where it cannot be started.
+    Trailing parameters with a default that no type names are left out. Raises ParseError where one without is.
     """
-    with tempfile.TemporaryDirectory(prefix="steel-port-") as folder:
-        tree, empty = Path(folder) / "tree", Path(folder) / "empty"
-        for path, file in sources.files.items():
-            data = file.text.encode()
-            if sha256(data) != file.sha256:
-                raise ParseError("the text is not upstream's bytes any more", where=path)
-            if path.startswith("mlx/"):
-                _write(tree / path, data)
-                for header in _ANGLED.findall(file.text):
-                    _write(empty / header, b"")
-        text = _preprocess(tree, empty, table_path)
-    return {"".join(re.findall(r'"([^"]*)"', found)) for found in _HOST_NAME.findall(text)}
+    found: dict[str, str] = {}
+    names = {parameter.name for parameter in kernel.parameters}
+    for mine, given in zip(kernel.arguments, split_arguments(arguments), strict=False):
+        match = re.fullmatch(_pattern(mine.type, names), _type_of(given))
+        for name, text in (match.groupdict() if match else {}).items():
+            found.setdefault(name, text)
+    out = []
+    for parameter in kernel.parameters:
+        if parameter.name not in found:
+            if parameter.default is None:
+                what = f"{kernel.name} is instantiated by types that do not say its template argument {parameter.name}"
+                raise ParseError(what, where=where)
+            break
+        out.append(found[parameter.name])
+    return tuple(out)
 
 
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+def _type_of(argument: str) -> str:
+    """`MLXConvParams<2>` of `const constant MLXConvParams<2>* params [[buffer(2)]]`."""
+    words = [token.text for token in significant(tokenize(re.sub(r"\[\[.*?\]\]", "", argument)))]
+    kept = [word for word in words if word not in _QUALIFIERS]
+    named = len(kept) > 1 and re.fullmatch(r"\w+", kept[-1]) and kept[-2] != "::"
+    return normalised(" ".join(kept[:-1] if named else kept))
 
 
-def _preprocess(tree: Path, empty: Path, path: str) -> str:
-    flags = ["-E", "-P", "-x", "c++", "-std=c++17", "-nostdinc", "-nostdinc++", "-isystem", str(empty), "-I.", "-w"]
-    # What Apple's compiler defines: https://developer.apple.com/metal/Metal-Shading-Language-Specification.pdf, 1.6.
-    defines = ["-D__METAL__", "-D__METAL_VERSION__=320"]
-    command = [sys.executable, "-m", "ziglang", "c++", *flags, *defines, path]
-    try:
-        done = subprocess.run(
-            command, cwd=tree, capture_output=True, text=True, timeout=_TEXT_TIMEOUT, check=False, encoding="utf-8"
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ToolchainError(
-            f"the preprocessor did not run: {error}", next_step="pip install ziglang==0.17.1"
-        ) from error
-    if "No module named ziglang" in done.stderr:
-        raise ToolchainError("the package ziglang is missing", next_step="pip install 'steel-port[verify]'")
-    if done.returncode:
-        line = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr[-300:])
-        raise ParseError(f"the preprocessor refuses the file: {line}", where=path)
-    return done.stdout
+def _pattern(declared: str, names: set[str]) -> str:
+    """A regular expression for `declared` with each template parameter as a group of its name."""
+    out, seen = "", set()
+    for token in tokenize(normalised(declared)):
+        if token.text not in names:
+            out += re.escape(token.text)
+        elif token.text in seen:
+            out += f"(?P={token.text})"
+        else:
+            seen.add(token.text)
+            out += f"(?P<{token.text}>.+?)"
+    return out

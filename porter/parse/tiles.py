@@ -65,25 +65,29 @@ class UpstreamTiles:
 
 
 def read_tiles(sources: Sources, family: Family) -> UpstreamTiles:
-    """The tile selection of `family.host`. Raises ParseError (file:line) where the text is not of the known form."""
-    text = sources.files[family.host].text
-    tokens = tokenize(text)
-    macros = [one for one in read_macros(family.host, tokens) if one.name == MACRO]
+    """The tile selection of the family's host code. Raises ParseError (file:line) where it is not of the known form."""
+    host = next((path for path in family.hosts if MACRO in sources.files[path].text), family.hosts[0])
+    tokens = tokenize(sources.files[host].text)
+    macros = [one for one in read_macros(host, tokens) if one.name == MACRO]
     if len(macros) != 1 or len(macros[0].parameters or ()) != 1:
         raise ParseError(
-            f"not one macro {MACRO} of one parameter", where=family.host, expected="MLX's tile selection, as in v0.30.1"
+            f"not one macro {MACRO} of one parameter", where=host, expected="MLX's tile selection, as in v0.30.1"
         )
-    parser = _Parser(_macro_tokens(tokens, macros[0]), family.host, (macros[0].parameters or ("",))[0])
+    parser = _Parser(_macro_tokens(tokens, macros[0]), host, (macros[0].parameters or ("",))[0])
     tree = parser.whole()
-    body = _dispatch([token for token in significant(tokens) if not token.directive], family)
-    default = _tile([_only_value(body, name, family.host) for name in NAMES])
-    return UpstreamTiles(default, _only_value(body, "swizzle_log", family.host), tree, macros[0].location)
+    body = _dispatch([token for token in significant(tokens) if not token.directive], host, family)
+    default = _tile([_only_value(body, name, host) for name in NAMES])
+    return UpstreamTiles(default, _only_value(body, "swizzle_log", host), tree, macros[0].location)
 
 
 def check_tiles(sources: Sources, family: Family) -> None:
-    """Compare the YAML's tile selection with upstream's. Raises SpecError with both places for the first difference."""
-    upstream, tiles = read_tiles(sources, family), family.tiles
-    _check_conditions(upstream, family)
+    """Compare the YAML's tile selection, where it has one, with upstream's. Raises SpecError with both places for the
+    first difference."""
+    tiles = family.tiles
+    if tiles is None:
+        return
+    upstream = read_tiles(sources, family)
+    _check_conditions(upstream, family, tiles)
     if upstream.default != tiles.default:
         raise _wrong(family, "tiles.default", f"the initial tile is {tiles.default}", upstream, str(upstream.default))
     if upstream.swizzle_log != tiles.swizzle_log:
@@ -153,15 +157,15 @@ def _branches(statements: Sequence[Assign | Branch]) -> Iterator[Branch]:
             yield from _branches(one.otherwise)
 
 
-def _check_conditions(upstream: UpstreamTiles, family: Family) -> None:
-    known = {fold(predicate.upstream): predicate.name for predicate in family.tiles.predicates}
+def _check_conditions(upstream: UpstreamTiles, family: Family, tiles: Tiles) -> None:
+    known = {fold(predicate.upstream): predicate.name for predicate in tiles.predicates}
     used = {branch.condition for branch in _branches(upstream.tree) if branch.devices is None}
     for branch in _branches(upstream.tree):
         if branch.devices is None and branch.condition not in known:
             raise SpecError(
                 f"no predicate is spelled `{branch.condition}`, as upstream's condition at {branch.location} is",
                 where=f"specs/{family.path}:{family.lines.get('tiles.predicates', 1)}",
-                expected="; ".join(predicate.upstream for predicate in family.tiles.predicates),
+                expected="; ".join(predicate.upstream for predicate in tiles.predicates),
                 next_step="add the predicate to the family's tiles, and rows for it",
             )
     for spelled, name in known.items():
@@ -275,9 +279,9 @@ class _Parser:
 # Reading the function that uses it
 
 
-def _dispatch(code: Sequence[Token], family: Family) -> Sequence[Token]:
+def _dispatch(code: Sequence[Token], host: str, family: Family) -> Sequence[Token]:
     """The body of the one function that names the family's kernels and selects their tile by the macro."""
-    prefix = '"' + family.grammar.partition("{")[0] + '"'
+    prefix = '"' + family.tables[0].grammar.partition("{")[0] + '"'
     found = [
         body
         for body in _function_bodies(code)
@@ -285,7 +289,7 @@ def _dispatch(code: Sequence[Token], family: Family) -> Sequence[Token]:
     ]
     if len(found) != 1:
         raise ParseError(
-            f"{len(found)} functions use {MACRO} and the name {prefix}", where=family.host, expected="one function"
+            f"{len(found)} functions use {MACRO} and the name {prefix}", where=host, expected="one function"
         )
     return found[0]
 

@@ -1,0 +1,49 @@
+# SPDX-FileCopyrightText: 2026 The steel-port authors
+# SPDX-License-Identifier: BSD-3-Clause
+"""`python -m porter.parse.check_family NAME... [--root DIR]`: everything in which families' YAMLs and upstream differ.
+
+`steel-port sync` stops at the first difference; who writes a YAML wants all of them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from porter.errors import SpecError, SteelPortError
+from porter.spec import load_families
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True)
+@click.option("--root", type=click.Path(file_okay=False, path_type=Path), default=Path(), show_default=True)
+def main(names: tuple[str, ...], root: Path) -> None:
+    """Compare families with what stands in DIR/upstream_mlx; the exit status says whether all agree."""
+    from porter.parse.check import problems
+    from porter.parse.corpus import file_facts, read_parts
+    from porter.parse.part import owned
+    from porter.upstream import vendored
+
+    found: list[SteelPortError] = []
+    try:
+        sources = vendored(root / "upstream_mlx")
+    except SteelPortError as error:
+        raise click.ClickException(str(error)) from error
+    for name in names:
+        try:
+            (family,) = load_families([name])
+            (part,) = read_parts(sources, (family,), jobs=1)
+            wrong: list[SpecError] = problems(family, part, sources, file_facts(sources))
+            found += wrong
+            rows = len(part.instantiations) or len(family.instantiations())
+            click.echo(f"{name}: {len(owned(family, part))} kernels, {rows} host names, {len(wrong)} problems")
+        except SteelPortError as error:
+            found.append(error)
+    for one in found:
+        click.echo(f"\n{one}")
+    raise SystemExit(1 if found else 0)
+
+
+if __name__ == "__main__":
+    main()
