@@ -368,7 +368,7 @@ def test_auto_falls_to_the_real_wheel_and_says_so(root: Path, monkeypatch, relea
     sources, sentence = obtain("v0.30.1", None, "auto", root)
     assert (sources.pin.revision, sources.pin.provider) == (release.sha, "wheel")
     assert sources.pin.coverage is Coverage.HEADERS
-    assert len(sources.files) == 84  # 83 kernel headers and LICENSE
+    assert len(sources.files) == 86  # 83 kernel headers, two that hold kernels as strings, and LICENSE
     assert sources.files["mlx/backend/metal/kernels/steel/gemm/params.h"].text.startswith("// Copyright")
     for word in ("wheel", "github", ".metal"):
         assert word in sentence

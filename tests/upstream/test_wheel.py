@@ -17,6 +17,7 @@ from porter.errors import ArchiveError, NetworkError, ToolchainError, UnknownRev
 from porter.upstream.providers import silent
 from porter.upstream.providers.wheel import Wheel, metallib_of, wheel_of
 from porter.upstream.resolve import Revision
+from porter.upstream.selection import ON_DEMAND
 
 MADE = Revision("1" * 40, "v1.0.0", "1.0.0")
 NAME = "mlx_metal-1.0.0-py3-none-macosx_15_0_arm64.whl"
@@ -55,8 +56,9 @@ def test_the_headers_and_the_licence_of_the_real_wheel(release: Revision, wheel:
     found = tree_of(into)
     with zipfile.ZipFile(wheel) as archive:
         kernels = [n for n in archive.namelist() if "/backend/metal/kernels/" in n and not n.endswith("/")]
-        assert {f"mlx/include/{path}" for path in found} - {"mlx/include/LICENSE"} == set(kernels)
-        assert all(found[name.removeprefix("mlx/include/")] == archive.read(name) for name in kernels)
+        carried = [*kernels, *(f"mlx/include/{path}" for path in ON_DEMAND)]
+        assert {f"mlx/include/{path}" for path in found} - {"mlx/include/LICENSE"} == set(carried)
+        assert all(found[name.removeprefix("mlx/include/")] == archive.read(name) for name in carried)
     assert len(kernels) == 83  # `git ls-tree -r v0.30.1 mlx/backend/metal/kernels` lists 83 headers
     assert found["LICENSE"].startswith(b"MIT License")
 
