@@ -44,7 +44,7 @@ def row_strides(lengths: Sequence[int]) -> tuple[int, ...]:
 
 
 def blocks(threads: Sequence[int]) -> tuple[int, int, int]:
-    """A threadgroup for a grid of `threads` (x, y, z): the largest powers of two within it, x first, MAX_THREADS in all."""
+    """A threadgroup for a grid of `threads` (x, y, z): the largest powers of two in it, x first, MAX_THREADS in all."""
     left, out = MAX_THREADS, []
     for size in threads:
         out.append(min(1 << (size.bit_length() - 1), left))

@@ -14,6 +14,8 @@ from porter.prove.cases.rows import ALL_MINUS, EQUAL, EVERY, EXTREME, NAN, ONE_P
 from porter.prove.cases.values import Array, decode, empty
 from porter.prove.launch import Launch, Output, Request
 
+WITNESS = "numpy, float64"
+
 
 def launches(request: Request) -> Iterator[Launch]:
     """Rows whose length is no multiple of `reads` nor of a simdgroup's work; `thorough`: lengths around each limit."""

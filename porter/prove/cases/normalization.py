@@ -3,17 +3,18 @@
 """Launches of layer_norm and rms_norm and of their gradients: one threadgroup a row.
 
 The kernels of a single row want a thread for every `reads` values of it, in whole simdgroups; the looped ones take any
-number of simdgroups. In MLX v0.30.1 (and v0.32.1 still) layer_norm's kernels of a single row fill the rest of a thread's
-values with the mean from index `axis_size - reads * thread` on, which is negative for threads beyond the row's end: they
-write in front of an array of their own (layer_norm.metal, lines 99-103 and 264-268). What comes of that C++ leaves open (lengths
-from 1 to 6401, tried once, gave right results on both sides), so rows here reach into the last thread: then no index is
-below zero.
+number of simdgroups. In MLX v0.30.1 (v0.32.1 still) layer_norm's kernels of a single row fill the rest of a thread's
+values with the mean from index `axis_size - reads * thread` on, below zero for threads beyond the row's end: they
+write in front of an array of their own (layer_norm.metal, lines 99-103 and 264-268). What comes of that C++ leaves open
+(lengths from 1 to 6401, tried once, gave right results on both sides), so rows here reach into the last thread: then no
+index is below zero.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,8 +22,26 @@ from porter.prove.cases.arguments import MAX_THREADS, scalar, whole_simdgroups
 from porter.prove.cases.rows import EQUAL, EXTREME, NAN, ONE_PLUS, ORDINARY, rows
 from porter.prove.cases.values import Array, decode, empty, encode
 from porter.prove.launch import Launch, Output, Request
+from porter.spec import Value
 
 EPSILON = 1e-5
+WITNESS = "numpy, float64"
+
+
+@dataclass(frozen=True)
+class _Case:
+    """`group`: threads; 0 for what the row needs. `stride`: of the weight and the bias."""
+
+    size: int
+    kinds: tuple[str, ...]
+    group: int = 0
+    stride: int = 1
+
+    def __str__(self) -> str:
+        return (
+            f"{len(self.kinds)} rows of {self.size}: {', '.join(self.kinds)}; "
+            f"{self.group} threads, stride {self.stride} of the weight"
+        )
 
 
 def launches(request: Request) -> Iterator[Launch]:
@@ -31,92 +50,80 @@ def launches(request: Request) -> Iterator[Launch]:
     Both values of `has_w` where the kernel asks it.
     """
     rng = request.rng()
-    limit, looped = int(request.axes["limit"]), "looped" in request.row.template
+    gradient = request.row.template.startswith("vjp_")
     for constants in request.combinations():
-        second = NAN if request.row.template.startswith("vjp_") else EQUAL
-        if looped:
-            cases = [(limit + 5, (ORDINARY, second), MAX_THREADS, 1)]
-            more = [(limit + 1000, (NAN, ORDINARY), 736, 2), (997, (ORDINARY, EXTREME), 96, 1)]
-        else:
-            cases = [(1275, (ORDINARY, second, NAN), 0, 1)]
-            more = [(limit, (ORDINARY,), 0, 1), (251, (ORDINARY, ONE_PLUS), 0, 2), (256, (EXTREME,), 0, 0)]
-            more += [(1, (ORDINARY,), 0, 1)] if _is_rms(request) else []
-        for size, kinds, group, stride in cases + (more if request.thorough else []):
-            group = group or whole_simdgroups(math.ceil(size / int(request.axes["reads"])))
-            make = _gradient if request.row.template.startswith("vjp_") else _forward
-            yield make(request, rng, size, kinds, group, stride if constants.get("has_w", True) else 0, constants)
+        for case in _cases(request, EQUAL if not gradient else NAN):
+            threads = case.group or whole_simdgroups(math.ceil(case.size / int(request.axes["reads"])))
+            stride = case.stride if constants.get("has_w", True) else 0
+            make = _gradient if gradient else _forward
+            yield make(request, rng, replace(case, group=threads, stride=stride), constants)
+
+
+def _cases(request: Request, second: str) -> list[_Case]:
+    limit = int(request.axes["limit"])
+    if "looped" in request.row.template:
+        cases = [_Case(limit + 5, (ORDINARY, second), MAX_THREADS)]
+        more = [_Case(limit + 1000, (NAN, ORDINARY), 736, 2), _Case(997, (ORDINARY, EXTREME), 96)]
+    else:
+        cases = [_Case(1275, (ORDINARY, second, ONE_PLUS))]
+        more = [_Case(limit, (ORDINARY,)), _Case(251, (ORDINARY, NAN), stride=2), _Case(256, (EXTREME,), stride=0)]
+        more += [_Case(1, (ORDINARY,))] if _is_rms(request) else []
+    return cases + (more if request.thorough else [])
 
 
 def _is_rms(request: Request) -> bool:
     return "rms" in request.row.template
 
 
-def _forward(
-    request: Request,
-    rng: np.random.Generator,
-    size: int,
-    kinds: Sequence[str],
-    group: int,
-    stride: int,
-    constants: Mapping[str, bool],
-) -> Launch:
+def _forward(request: Request, rng: np.random.Generator, case: _Case, constants: Mapping[str, Value]) -> Launch:
     dtype = str(request.axes["dtype"])
-    x = rows(rng, kinds, size, dtype)
-    names = ("w",) if _is_rms(request) else ("w", "b")
-    vectors = {"w": encode(rng.uniform(0.5, 1.5, max(size * stride, 1)), dtype)}
-    vectors["b"] = encode(rng.uniform(-1, 1, max(size * stride, 1)), dtype)
-    out = 1 + len(names)
+    x = rows(rng, case.kinds, case.size, dtype)
+    length = max(case.size * case.stride, 1)
+    vectors = {"w": encode(rng.uniform(0.5, 1.5, length), dtype)}
+    if not _is_rms(request):
+        vectors["b"] = encode(rng.uniform(-1, 1, length), dtype)
+    out = 1 + len(vectors)
     buffers: dict[int, Array | bytes] = {0: x, out: empty(x.shape, dtype), out + 1: scalar(EPSILON, "float32")}
-    buffers[out + 2] = scalar(size, "uint32")
-    for i, name in enumerate(names):
-        buffers[1 + i], buffers[out + 3 + i] = vectors[name], scalar(stride, "uint32")
+    buffers[out + 2] = scalar(case.size, "uint32")
+    for i, vector in enumerate(vectors.values()):
+        buffers[1 + i], buffers[out + 3 + i] = vector, scalar(case.stride, "uint32")
     return Launch(
-        what=f"{len(kinds)} rows of {size}: {', '.join(kinds)}; {group} threads, stride {stride} of the weight",
+        what=str(case),
         buffers=buffers,
-        threads=(len(kinds) * group, 1, 1),
-        group=(group, 1, 1),
+        threads=(len(case.kinds) * case.group, 1, 1),
+        group=(case.group, 1, 1),
         outputs=(Output(out, dtype),),
         constants=constants,
-        notes={"x": x, "stride": stride, "kinds": kinds, **{name: vectors[name] for name in names}},
+        notes={"x": x, "case": case, **vectors},
     )
 
 
-def _gradient(
-    request: Request,
-    rng: np.random.Generator,
-    size: int,
-    kinds: Sequence[str],
-    group: int,
-    stride: int,
-    constants: Mapping[str, bool],
-) -> Launch:
+def _gradient(request: Request, rng: np.random.Generator, case: _Case, constants: Mapping[str, Value]) -> Launch:
     dtype = str(request.axes["dtype"])
-    x, g = rows(rng, kinds, size, dtype), rows(rng, [ORDINARY] * len(kinds), size, dtype)
-    w = encode(rng.uniform(0.5, 1.5, max(size * stride, 1)), dtype)
+    x, g = rows(rng, case.kinds, case.size, dtype), rows(rng, [ORDINARY] * len(case.kinds), case.size, dtype)
+    w = encode(rng.uniform(0.5, 1.5, max(case.size * case.stride, 1)), dtype)
     gw = empty(x.shape if constants["has_w"] else (1,), dtype)
+    buffers: dict[int, Array | bytes] = {0: x, 1: w, 2: g, 3: empty(x.shape, dtype), 4: gw}
+    buffers |= {5: scalar(EPSILON, "float32"), 6: scalar(case.size, "uint32"), 7: scalar(case.stride, "uint32")}
     return Launch(
-        what=f"{len(kinds)} rows of {size}: {', '.join(kinds)}; {group} threads, stride {stride} of the weight",
-        buffers={
-            0: x, 1: w, 2: g, 3: empty(x.shape, dtype), 4: gw,
-            5: scalar(EPSILON, "float32"), 6: scalar(size, "uint32"), 7: scalar(stride, "uint32"),
-        },
-        threads=(len(kinds) * group, 1, 1),
-        group=(group, 1, 1),
+        what=str(case),
+        buffers=buffers,
+        threads=(len(case.kinds) * case.group, 1, 1),
+        group=(case.group, 1, 1),
         outputs=(Output(3, dtype), Output(4, dtype)),
         constants=constants,
-        notes={"x": x, "g": g, "w": w, "stride": stride, "kinds": kinds},
-    )  # fmt: skip
+        notes={"x": x, "g": g, "w": w, "case": case},
+    )
 
 
-def expected(request: Request, launch: Launch) -> Mapping[int, Array]:
+def expected(request: Request, launch: Launch) -> Mapping[int, Array] | None:
     """In float64, with the mean and its gradient left out for rms_norm. Nothing of rows with extremes: their squares
     overflow float32, and not float64."""
-    notes, dtype = launch.notes, str(request.axes["dtype"])
-    if EXTREME in notes["kinds"]:
-        return {}
+    notes, dtype, case = launch.notes, str(request.axes["dtype"]), launch.notes["case"]
+    if EXTREME in case.kinds:
+        return None
     x = decode(notes["x"], dtype)
-    size, stride = x.shape[1], notes["stride"]
-    w, b = (_vector(decode(notes[name], dtype), size, stride) if name in notes else 0.0 for name in ("w", "b"))
+    w, b = (_vector(decode(notes[name], dtype), case) if name in notes else 0.0 for name in ("w", "b"))
     with np.errstate(invalid="ignore"):
         centred = x if _is_rms(request) else x - x.mean(axis=1, keepdims=True)
         scale = 1 / np.sqrt((centred**2).mean(axis=1, keepdims=True) + EPSILON)
@@ -127,10 +134,10 @@ def expected(request: Request, launch: Launch) -> Mapping[int, Array]:
         inner = w * g
         share = normal * (inner * normal).mean(axis=1, keepdims=True)
         mean = 0.0 if _is_rms(request) else inner.mean(axis=1, keepdims=True)
-        gradients = {3: scale * (inner - mean - share)}
-    return {**gradients, 4: g * normal} if launch.constants["has_w"] else gradients
+    untouched = decode(np.asarray(launch.buffers[4]), dtype)
+    return {3: scale * (inner - mean - share), 4: g * normal if launch.constants["has_w"] else untouched}
 
 
-def _vector(stored: Array, size: int, stride: int) -> Array:
-    """The values that a kernel reads of a weight, one for each column."""
-    return np.asarray(stored[:: max(stride, 1)][:size])
+def _vector(stored: Array, case: _Case) -> Array:
+    """The values that a kernel reads of a weight or a bias, one for each column, or one for all."""
+    return np.asarray(stored[:: max(case.stride, 1)][: case.size])
