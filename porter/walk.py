@@ -9,7 +9,9 @@ code and the tools are. What is skipped is what was found before for the same by
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
+import json
 import os
 import platform
 from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from porter.cache import cache_dir, write_atomically
 from porter.errors import ToolchainError, TreeError, UpstreamError
-from porter.model import Corpus, Overlay, Proof, Ring, Sources, Status, sha256
+from porter.model import Corpus, Coverage, Overlay, Proof, Ring, Sources, Status, sha256
 from porter.port.target import Target, load_target
 from porter.spec import Family, load_families
 
@@ -33,6 +35,8 @@ Progress = Callable[[str, int, "int | None"], None]
 UPSTREAM_TREE = "upstream_mlx"
 OVERLAY_TREE = "generated"
 LOCK = "LOCK.json"
+REPORT = "report"
+"""The folder of generated/ that `verify` writes, which no lock names."""
 JOBS = min(os.cpu_count() or 1, 8)
 """Processes at once: a compiler each, of up to 300 MB."""
 
@@ -90,10 +94,10 @@ def synchronise(request: Request, progress: Progress) -> Synchronised:
         summary = f"{OVERLAY_TREE}/ is up to date: {count} files"
         return Synchronised(sources.pin.revision, False, count, sentence, summary, sources)
     corpus, overlay = make_overlay(request, sources)
-    files = _locked(overlay, sources, corpus)
-    changed = not holds(overlay_root, files)
-    replace_tree(overlay_root, files)
-    write_atomically(remembered, sha256(files[LOCK]).encode())
+    files = _locked(overlay, sources, corpus, overlay_root)
+    changed = not holds(overlay_root, files, REPORT)
+    replace_tree(overlay_root, files, REPORT)
+    write_atomically(remembered, _lock_digest(overlay_root).encode())
     by_name = {family.name: family for family in families}
     kernels = sum(len(by_name[row.family].combinations(row.template)) for row in corpus.instantiations)
     summary = (
@@ -103,30 +107,48 @@ def synchronise(request: Request, progress: Progress) -> Synchronised:
     return Synchronised(sources.pin.revision, changed, len(files), sentence, summary, sources, corpus)
 
 
+def _lock_digest(overlay_root: Path) -> str:
+    from porter.upstream.lock import HERE
+
+    here = overlay_root / HERE
+    return sha256((overlay_root / LOCK).read_bytes() + (here.read_bytes() if here.exists() else b""))
+
+
 def _count_if_unchanged(overlay_root: Path, remembered: Path) -> int | None:
     """How many files stand in generated/, if they are what `remembered` says and each has its digest."""
     from porter.upstream import lock
 
     try:
-        text = (overlay_root / LOCK).read_bytes()
-        if remembered.read_text() != sha256(text):
+        if remembered.read_text() != _lock_digest(overlay_root):
             return None
-        found = lock.read(overlay_root / LOCK)
-        lock.verify(overlay_root, found)
+        found = lock.present(overlay_root)
+        lock.verify(overlay_root, found, REPORT)
     except (OSError, UpstreamError):
         return None
     return len(found.files) + 1
 
 
-def _locked(overlay: Overlay, sources: Sources, corpus: Corpus) -> dict[str, bytes]:
-    """The overlay's bytes with their lock, which names what they were ported from by digest, whoever brought it."""
-    from porter.upstream.lock import Lock
+def _locked(overlay: Overlay, sources: Sources, corpus: Corpus, overlay_root: Path) -> dict[str, bytes]:
+    """The overlay's bytes with their lock, which names what they were ported from by digest, whoever brought it.
+
+    A wheel lacks kernels that stand in `.metal` files. Where the lock that is there names just that much more, of the
+    same revision and made by the same rules, it stays, and HERE.json says what of it was made.
+    """
+    from porter.upstream import lock
 
     used = [path for path in corpus.files if path.endswith(".h")] + ["LICENSE"]
     origin = sha256("".join(f"{sources.files[path].sha256}  {path}\n" for path in sorted(used)).encode())
     files = {file.path: file.text.encode() for file in overlay.files}
     made_by = f"steel-port {importlib.metadata.version('steel-port')}"
-    return {**files, LOCK: Lock.of(overlay.revision, origin, made_by, files).to_json().encode()}
+    mine = lock.Lock.of(overlay.revision, origin, made_by, files)
+    if sources.pin.coverage is Coverage.HEADERS:
+        with contextlib.suppress(UpstreamError):
+            there = lock.read(overlay_root / LOCK)
+            same = (there.revision, there.rules) == (mine.revision, mine.rules)
+            if same and mine.files.items() < there.files.items():
+                here = json.dumps(sorted(mine.files), indent=1).encode()
+                return {**files, LOCK: there.to_json().encode(), lock.HERE: here}
+    return {**files, LOCK: mine.to_json().encode()}
 
 
 def make_overlay(request: Request, sources: Sources) -> tuple[Corpus, Overlay]:
@@ -247,8 +269,8 @@ def _checked_lock(request: Request, sources: Sources) -> Lock:
     overlay_root = request.root / OVERLAY_TREE
     if not (overlay_root / LOCK).is_file():
         raise TreeError("nothing is generated yet", where=str(overlay_root), next_step="run `steel-port sync`")
-    found = lock.read(overlay_root / LOCK)
-    lock.verify(overlay_root, found)
+    found = lock.present(overlay_root)
+    lock.verify(overlay_root, found, REPORT)
     if found.revision != sources.pin.revision:
         raise TreeError(
             f"generated/ was made from {found.revision[:12]}, upstream_mlx/ holds {sources.pin.revision[:12]}",

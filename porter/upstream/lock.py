@@ -101,9 +101,30 @@ def read(path: Path) -> Lock:
         raise UpstreamError(f"not a lock: {error}", where=str(path), next_step=_AGAIN) from error
 
 
-def verify(root: Path, lock: Lock) -> None:
+HERE = "HERE.json"
+"""Beside a lock that names more than stands here: the paths that do, as PIN.yaml and upstream_mlx/HERE.json have it."""
+
+
+def present(root: Path) -> Lock:
+    """The lock of what stands in `root`: LOCK.json, cut down to the paths of HERE.json where there is one.
+
+    Raises UpstreamError for a file that is missing or not what it should be.
+    """
+    whole = read(root / LOCK)
+    try:
+        paths = json.loads((root / HERE).read_bytes().decode("utf-8"))
+    except FileNotFoundError:
+        return whole
+    except (OSError, ValueError, RecursionError) as error:
+        raise UpstreamError(f"cannot be read: {error}", where=str(root / HERE), next_step=_AGAIN) from error
+    if not isinstance(paths, list) or not set(map(str, paths)) <= set(whole.files):
+        raise UpstreamError(f"not a list of paths that {LOCK} names", where=str(root / HERE), next_step=_AGAIN)
+    return Lock(whole.revision, whole.pin, whole.rules, {path: whole.files[path] for path in map(str, paths)})
+
+
+def verify(root: Path, lock: Lock, beside: str = "") -> None:
     """Check that `root` holds exactly the locked files. Raises DigestMismatch naming the first that is not right."""
-    found = set(list_files(root)) - {LOCK}
+    found = set(list_files(root, beside)) - {LOCK, HERE}
     for path in sorted(found.symmetric_difference(lock.files)):
         what = "not a file that the lock names" if path in found else "a file that the lock names is missing"
         raise DigestMismatch(what, where=str(root / path), next_step=_AGAIN)

@@ -35,10 +35,11 @@ _RENAME_EXCHANGE = 2  # linux/fs.h
 _NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
 
 
-def replace_tree(target: Path, files: Mapping[str, bytes]) -> None:
+def replace_tree(target: Path, files: Mapping[str, bytes], beside: str = "") -> None:
     """Make the folder `target` hold exactly `files` (POSIX paths relative to it), or leave it as it was.
 
-    A folder that already holds exactly `files` is not touched. What stands in `target` and is not in `files` goes.
+    A folder that already holds exactly `files` is not touched, whatever stands in its folder `beside`. What stands in
+    `target` and is not in `files` goes, and what stands in `beside` with it: it was made from what stood there.
     Raises TreeError where the place is not a folder of ours, cannot be written or is full, and ValueError for a path
     that leaves the folder or that is a file and a folder at once.
     """
@@ -46,7 +47,7 @@ def replace_tree(target: Path, files: Mapping[str, bytes]) -> None:
     real = Path(os.path.realpath(target))
     with _locked(real), _as_tree_error(real):
         _recover(real)
-        if holds(real, files):
+        if holds(real, files, beside):
             return
         _check_replaceable(real)
         new = _beside(real, "new")
@@ -70,9 +71,9 @@ def recover(target: Path) -> None:
             _recover(real)
 
 
-def holds(target: Path, files: Mapping[str, bytes]) -> bool:
-    """Whether the folder `target` holds exactly `files`, all of them plain files."""
-    if set(list_files(target)) != set(files):
+def holds(target: Path, files: Mapping[str, bytes], beside: str = "") -> bool:
+    """Whether the folder `target` holds exactly `files`, all plain files; its folder `beside` does not count."""
+    if set(list_files(target, beside)) != set(files):
         return False
     paths = {name: target / name for name in files}
     return all(
@@ -81,13 +82,15 @@ def holds(target: Path, files: Mapping[str, bytes]) -> bool:
     )
 
 
-def list_files(root: Path) -> Iterator[str]:
+def list_files(root: Path, beside: str = "") -> Iterator[str]:
     """Every entry below `root` that is not a plain folder, as a POSIX path relative to it; nothing where it is absent.
 
-    Links are listed, never followed.
+    Links are listed, never followed. What stands in the folder `beside` of `root` is left out.
     """
     for folder, folders, names in os.walk(root, followlinks=False):
         base = Path(folder)
+        if beside and base == root and beside in folders and not (base / beside).is_symlink():
+            folders.remove(beside)
         linked = [name for name in folders if (base / name).is_symlink()]
         for name in (*names, *linked):
             yield (base / name).relative_to(root).as_posix()

@@ -108,3 +108,46 @@ def test_no_lock(tmp_path: Path) -> None:
     with pytest.raises(UpstreamError) as caught:
         lock.read(tmp_path / "LOCK.json")
     assert caught.value.next_step
+
+
+def test_a_lock_may_name_more_than_stands_here(root: Path) -> None:
+    (root / "a.metal").unlink()
+    (root / lock.HERE).write_text('["b/x.h"]')
+    found = lock.present(root)
+    assert list(found.files) == ["b/x.h"]
+    lock.verify(root, found)
+
+
+def test_without_a_list_everything_is_here(root: Path) -> None:
+    assert lock.present(root) == MADE
+
+
+@pytest.mark.parametrize("text", ['["c.h"]', "{}", "[", "\xff"])
+def test_a_list_that_is_none_is_refused(root: Path, text: str) -> None:
+    (root / lock.HERE).write_bytes(text.encode("latin-1"))
+    with pytest.raises(UpstreamError, match=r"HERE\.json"):
+        lock.present(root)
+
+
+def test_the_report_beside_the_files_is_not_looked_at(root: Path) -> None:
+    (root / "report").mkdir()
+    (root / "report" / "index.html").write_text("a page")
+    lock.verify(root, MADE, "report")
+    with pytest.raises(DigestMismatch, match="not a file that the lock names"):
+        lock.verify(root, MADE)
+
+
+def test_a_link_in_the_reports_place_is_no_report(root: Path, tmp_path: Path) -> None:
+    (root / "report").symlink_to(tmp_path)
+    with pytest.raises(DigestMismatch):
+        lock.verify(root, MADE, "report")
+
+
+def test_the_report_stays_where_nothing_changed_and_goes_with_what_it_is_about(root: Path) -> None:
+    (root / "report").mkdir()
+    (root / "report" / "index.html").write_text("a page")
+    files = {**FILES, lock.LOCK: MADE.to_json().encode()}
+    replace_tree(root, files, "report")
+    assert (root / "report" / "index.html").exists()
+    replace_tree(root, {**files, "c.h": b"new"}, "report")
+    assert not (root / "report").exists()
