@@ -25,20 +25,24 @@ _LARGEST["complex64"] = _LARGEST["float32"]
 
 @dataclass(frozen=True)
 class Difference:
-    """Where two results differ: how many elements, the first of them, and what both sides have there.
-
-    `worst` is the largest error in units of the tolerance, infinite where no tolerance could cover it.
-    """
+    """Where two results differ: how many elements, the first of them, and what both sides have there."""
 
     count: int
     size: int
     first: int
     got: str
     wanted: str
-    worst: float
 
     def __str__(self) -> str:
         return f"{self.count} of {self.size} elements; first [{self.first}]: {self.got}, not {self.wanted}"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What differs by more than the tolerance, if anything, and the largest error in units of the tolerance."""
+
+    difference: Difference | None
+    worst: float
 
 
 def elements(memory: Array, output: Output) -> Array:
@@ -68,10 +72,10 @@ def compare_bits(got: Array, wanted: Array, output: Output) -> Difference | None
     if different.size == 0:
         return None
     left, right = (decode(elements(one, output), output.dtype) for one in (got, wanted))
-    return _difference(different, left, right, np.inf)
+    return _difference(different, left, right)
 
 
-def compare_values(got: Array, wanted: Any, output: Output, tolerance: Tolerance | None) -> Difference | None:
+def compare_values(got: Array, wanted: Any, output: Output, tolerance: Tolerance | None) -> Compared:
     """`got` (bytes) against numbers (float64, complex128 or integers) of as many elements, within `tolerance`.
 
     What is masked in `wanted` (numpy.ma) is not compared. Without a tolerance numbers must be equal. A NaN wants a NaN,
@@ -83,7 +87,8 @@ def compare_values(got: Array, wanted: Any, output: Output, tolerance: Tolerance
     errors = _errors(left, right, output.dtype, tolerance)
     errors[mask] = 0.0
     different = np.flatnonzero(errors > 1.0)
-    return _difference(different, left, right, float(errors.max(initial=0.0))) if different.size else None
+    difference = _difference(different, left, right) if different.size else None
+    return Compared(difference, float(errors.max(initial=0.0)))
 
 
 def _errors(got: Array, wanted: Array, dtype: str, tolerance: Tolerance | None) -> Array:
@@ -114,9 +119,9 @@ def _real_errors(got: Array, wanted: Array, size: Array, dtype: str, tolerance: 
     return np.where(same, 0.0, errors)
 
 
-def _difference(different: Array, left: Array, right: Array, worst: float) -> Difference:
+def _difference(different: Array, left: Array, right: Array) -> Difference:
     first = int(different[0])
-    return Difference(int(different.size), int(left.size), first, _shown(left[first]), _shown(right[first]), worst)
+    return Difference(int(different.size), int(left.size), first, _shown(left[first]), _shown(right[first]))
 
 
 def _shown(value: Any) -> str:

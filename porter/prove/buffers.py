@@ -31,7 +31,7 @@ class Ran:
 
 
 def run(kernel: Kernel, launch: Launch, dummies: Collection[int] = ()) -> Ran:
-    """Run `launch`; the slots `dummies` need not be bound by it. Raises MetalError where the kernel refuses or fails."""
+    """Run `launch`, which need not bind the slots `dummies`. Raises MetalError where the kernel refuses it or fails."""
     before = {slot: _bytes(value) for slot, value in launch.buffers.items()}
     for argument in kernel.arguments:
         if argument.address_space != "threadgroup" and argument.slot in dummies and argument.slot not in before:
@@ -55,7 +55,8 @@ def run(kernel: Kernel, launch: Launch, dummies: Collection[int] = ()) -> Ran:
 def _bytes(value: Array | bytes) -> Array:
     if isinstance(value, bytes):
         return np.frombuffer(value, np.uint8)
-    return np.ascontiguousarray(value).reshape(-1).view(np.uint8)
+    data: Array = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
+    return data
 
 
 def _guarded(data: Array) -> Array:

@@ -11,25 +11,24 @@ from __future__ import annotations
 
 import importlib
 import zlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from porter.errors import ProofError, SteelPortError
-from porter.metal import air
-from porter.metal.air_translate import translate_module
-from porter.metal.bitcode_reader import read_module
-from porter.metal.execution import load
 from porter.metal.kernel import Kernel
 from porter.model import Instantiation, ParamsStruct
-from porter.prove.agreement import Difference, compare_bits, compare_values, tolerance_for
-from porter.prove.basis import Basis, classify
+from porter.prove.agreement import compare_bits, compare_values, elements, tolerance_for
+from porter.prove.basis import Basis
 from porter.prove.buffers import Ran, run
-from porter.prove.launch import Launch, Output, Request
-from porter.prove.runnable import Runnable
-from porter.prove.source_kernels import Wanted, compile_sources
-from porter.spec import Family
+from porter.prove.cases.values import decode
+from porter.prove.compiled_kernels import CompiledKernels
+from porter.prove.launch import Array, Launch, Output, Request
+from porter.prove.outcome import Found, Outcome
+from porter.prove.runnable import Runnable, Wanted
+from porter.prove.source_kernels import compile_sources
+from porter.spec import Family, Tolerance
 
 _CASES = "porter.prove.cases"
 
@@ -45,35 +44,6 @@ class Job:
     structs: Mapping[str, ParamsStruct]
     library: Path | None
     source: Runnable | None
-
-
-@dataclass(frozen=True)
-class Found:
-    """What one comparison of one kernel came to.
-
-    `status` is `equal`, `differs` or `not run`; `within` says that bits differed and the family's tolerance covered it.
-    `why` is the first thing that is wrong; `details` has a line for each case. `worst`: error in units of the tolerance.
-    """
-
-    status: str
-    cases: int
-    why: str = ""
-    basis: str = ""
-    details: tuple[str, ...] = ()
-    within: bool = False
-    worst: float = 0.0
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What was found of one kernel: against Apple's compiled kernel, and against what the generator expects.
-
-    None where there was nothing to compare with.
-    """
-
-    host_name: str
-    apple: Found | None
-    expected: Found | None
 
 
 def generator(family: Family) -> Any:
@@ -111,23 +81,25 @@ def request_for(job: Job, row: Instantiation) -> Request:
 def compare(job: Job) -> tuple[Outcome, ...]:
     """Run every launch of every row. Nothing is raised for what is wrong with one kernel: its outcome says it."""
     module = generator(job.family)
-    plans = {row.host_name: _plan(job, module, row) for row in job.rows}
-    wanted = {name: _wanted(job, plan) for name, plan in plans.items()}
-    kernels = compile_sources([one for listed in wanted.values() for one in listed]) if job.source else {}
-    out = []
-    for name, plan in plans.items():
-        if plan.error:
-            failed = Found("not run", 0, plan.error)
-            out.append(Outcome(name, failed if job.library else None, failed))
-        else:
-            out.append(_Comparison(job, module, plan, [kernels.get(one) for one in wanted[name]]).outcome())
-    return tuple(out)
+    plans = [_plan(job, module, row) for row in job.rows]
+    kernels = compile_sources(one for plan in plans for one in plan.wanted)
+    return tuple(_outcome(job, module, plan, kernels) for plan in plans)
+
+
+def _outcome(job: Job, module: Any, plan: _Plan, kernels: Mapping[Wanted, Kernel | str]) -> Outcome:
+    if plan.error:
+        failed = Found("not run", 0, plan.error)
+        return Outcome(plan.request.row.host_name, failed if job.library else None, failed)
+    return _Comparison(job, module, plan, [kernels[one] for one in plan.wanted]).outcome()
 
 
 @dataclass(frozen=True)
 class _Plan:
+    """What to run for one host name; `wanted` are the kernels from source, one for each launch."""
+
     request: Request
     launches: tuple[Launch, ...] = ()
+    wanted: tuple[Wanted, ...] = ()
     error: str = ""
 
 
@@ -139,7 +111,13 @@ def _plan(job: Job, module: Any, row: Instantiation) -> _Plan:
             _check(request, launch)
     except Exception as error:  # a generator is one family's code, and its fault is that family's result
         return _Plan(request, error=f"the generator failed: {_said(error)}")
-    return _Plan(request, launches, "" if launches else "the generator made no case")
+    if not launches:
+        return _Plan(request, error="the generator made no case")
+    try:
+        wanted = () if job.source is None else tuple(job.source.wanted(row, one.constants) for one in launches)
+    except ProofError as error:
+        return _Plan(request, error=str(error))
+    return _Plan(request, launches, wanted)
 
 
 def _check(request: Request, launch: Launch) -> None:
@@ -157,91 +135,74 @@ def _check(request: Request, launch: Launch) -> None:
             raise ProofError(f"{launch.what}: the output {output.slot} is not bound")
 
 
-def _wanted(job: Job, plan: _Plan) -> list[Wanted]:
-    if job.source is None:
-        return []
-    row = plan.request.row
-    return [
-        Wanted(job.source.text(row.template, launch.constants), job.source.host_name(row, launch.constants))
-        for launch in plan.launches
-    ]
-
-
 class _Comparison:
     """One kernel: all of its launches on the sides that there are."""
 
-    def __init__(self, job: Job, module: Any, plan: _Plan, sources: list[Kernel | str | None]) -> None:
-        self._job, self._module, self._plan = job, module, plan
-        self._sources = sources
+    def __init__(self, job: Job, module: Any, plan: _Plan, sources: Sequence[Kernel | str]) -> None:
+        self._job, self._module, self._plan, self._sources = job, module, plan, sources
         self._row = plan.request.row
-        self._compiled = _Compiled(job.library, self._row.host_name) if job.library else None
+        self._compiled = CompiledKernels(job.library, self._row.host_name) if job.library else None
+        self._basis = Basis((), False)
+        self._side = job.source.name if job.source else "the kernel"
 
     def outcome(self) -> Outcome:
-        apple: list[tuple[Launch, Ran | str]] = []
-        ported: list[tuple[Launch, Ran | str]] = []
-        for number, launch in enumerate(self._plan.launches):
-            if self._compiled is not None:
-                apple.append((launch, self._ran(lambda one=launch: self._compiled.kernel(one.constants), launch, ())))  # type: ignore[misc, union-attr]
-            if self._job.source is not None:
-                source = self._sources[number]
-                ported.append((launch, self._ran(lambda one=source: one, launch, self._dummies(launch))))  # type: ignore[misc]
-        against_apple = self._against_apple(apple, ported) if apple and ported else None
-        return Outcome(self._row.host_name, against_apple, self._against_expected(ported or apple))
+        theirs = [self._apple(self._compiled, launch) for launch in self._plan.launches] if self._compiled else []
+        ours = [self._ours(*one) for one in zip(self._plan.launches, self._sources, strict=False)]
+        against_apple = self._against_apple(theirs, ours) if theirs and ours else None
+        return Outcome(self._row.host_name, against_apple, self._against_expected(ours or theirs))
 
-    def _ran(self, kernel: Any, launch: Launch, dummies: Iterable[int]) -> Ran | str:
+    def _apple(self, compiled: CompiledKernels, launch: Launch) -> Ran | str:
         try:
-            ready = kernel()
-            return ready if isinstance(ready, str) else run(ready, launch, tuple(dummies))
+            kernel = compiled.kernel(launch.constants)
+            self._basis = compiled.basis
+            return run(kernel, launch)
         except SteelPortError as error:
             return str(error)
 
-    def _dummies(self, launch: Launch) -> tuple[int, ...]:
-        """The slots that upstream leaves unbound in this launch; the port has no gates."""
+    def _ours(self, launch: Launch, kernel: Kernel | str) -> Ran | str:
+        if isinstance(kernel, str):
+            return kernel
+        # The port has no gates: what upstream leaves unbound is bound to something there.
         arguments = self._job.family.kernel(self._row.template).arguments
-        return tuple(one.slot for one in arguments if one.gate is not None and not launch.constants.get(one.gate))
+        dummies = [one.slot for one in arguments if one.gate is not None and not launch.constants.get(one.gate)]
+        try:
+            return run(kernel, launch, dummies)
+        except SteelPortError as error:
+            return str(error)
 
-    def _against_apple(self, apple: list[tuple[Launch, Ran | str]], ported: list[tuple[Launch, Ran | str]]) -> Found:
-        basis = self._compiled.basis() if self._compiled else Basis((), False)
-        details, whys, within, worst = [], [], False, 0.0
-        for (launch, theirs), (_, ours) in zip(apple, ported, strict=True):
-            why = _failed("Apple's kernel", theirs) or _failed(self._job.source.name if self._job.source else "", ours)
-            if not why and isinstance(theirs, Ran) and isinstance(ours, Ran):
-                for output in launch.outputs:
-                    difference, covered = self._difference(ours, theirs, output, basis)
-                    within |= covered
-                    worst = max(worst, difference.worst if difference and covered else 0.0)
-                    if difference and not covered:
-                        why = why or f"buffer {output.slot}: {difference}"
-                    elif difference:
-                        details.append(f"{launch.what}: buffer {output.slot} within the tolerance: {difference}")
-            if why:
-                whys.append((_size(launch), f"{launch.what}: {why}"))
-            details.append(f"{launch.what}: {why or 'the same'}")
-        smallest = min(whys, default=(0, ""))[1]
-        return Found(
-            "differs" if whys else "equal", len(apple), smallest, basis.said(within), tuple(details), within, worst
-        )
+    def _against_apple(self, theirs: Sequence[Ran | str], ours: Sequence[Ran | str]) -> Found:
+        report = _Report()
+        for launch, their, our in zip(self._plan.launches, theirs, ours, strict=True):
+            why = _failed("Apple's kernel", their) or _failed(self._side, our)
+            if not why and isinstance(their, Ran) and isinstance(our, Ran):
+                why = self._compared(launch, their, our, report)
+            report.add(launch, why, "the same")
+        return report.found(self._basis.said(report.within))
 
-    def _difference(self, ours: Ran, theirs: Ran, output: Output, basis: Basis) -> tuple[Difference | None, bool]:
-        """(what differs, whether the family's tolerance covers it)."""
-        got, wanted = ours.memory[output.slot], theirs.memory[output.slot]
-        difference = compare_bits(got, wanted, output)
-        if difference is None or not basis.hidden:
-            return difference, False
-        tolerance = tolerance_for(self._job.family.tolerances, self._row.template, output.dtype)
-        if tolerance is None:
-            return difference, False
-        from porter.prove.agreement import decode, elements
+    def _compared(self, launch: Launch, theirs: Ran, ours: Ran, report: _Report) -> str:
+        """What differs in the outputs and no tolerance covers."""
+        for output in launch.outputs:
+            got, wanted = ours.memory[output.slot], theirs.memory[output.slot]
+            difference = compare_bits(got, wanted, output)
+            tolerance = self._tolerance(output) if self._basis.hidden else None
+            if difference is not None and tolerance is not None:
+                numbers = decode(elements(wanted, output), output.dtype)
+                compared = compare_values(got, numbers, output, tolerance)
+                outside = compared.difference
+                report.worst = max(report.worst, compared.worst)
+                if outside is None:
+                    report.covered(launch, f"buffer {output.slot} within the tolerance: {difference}")
+                difference = outside
+            if difference is not None:
+                return f"buffer {output.slot}: {difference}"
+        return ""
 
-        outside = compare_values(got, decode(elements(wanted, output), output.dtype), output, tolerance)
-        return (replace(difference, worst=0.0), True) if outside is None else (outside, False)
-
-    def _against_expected(self, ran: list[tuple[Launch, Ran | str]]) -> Found | None:
+    def _against_expected(self, ran: Sequence[Ran | str]) -> Found | None:
         if not hasattr(self._module, "expected"):
             return None
-        details, whys, worst, cases = [], [], 0.0, 0
-        for launch, side in ran:
-            why = _failed("the kernel", side)
+        report = _Report()
+        for launch, side in zip(self._plan.launches, ran, strict=True):
+            why = _failed(self._side, side)
             if not why and isinstance(side, Ran):
                 try:
                     wanted = self._module.expected(self._plan.request, launch)
@@ -249,47 +210,49 @@ class _Comparison:
                     return Found("not run", 0, f"{launch.what}: `expected` failed: {_said(error)}")
                 if wanted is None:
                     continue
-                for output in (one for one in launch.outputs if one.slot in wanted):
-                    tolerance = tolerance_for(self._job.family.tolerances, self._row.template, output.dtype)
-                    difference = compare_values(side.memory[output.slot], wanted[output.slot], output, tolerance)
-                    if difference:
-                        worst = max(worst, difference.worst)
-                        why = why or f"buffer {output.slot}: {difference}"
-            cases += 1
-            details.append(f"{launch.what}: {why or 'as expected'}")
-            if why:
-                whys.append((_size(launch), f"{launch.what}: {why}"))
-        if not cases:
-            return None
-        smallest = min(whys, default=(0, ""))[1]
-        return Found("differs" if whys else "equal", cases, smallest, "", tuple(details), worst=worst)
+                why = self._as_expected(launch, side, wanted, report)
+            report.add(launch, why, "as expected")
+        return report.found("") if report.cases else None
+
+    def _as_expected(self, launch: Launch, side: Ran, wanted: Mapping[int, Array], report: _Report) -> str:
+        for output in launch.outputs:
+            if output.slot in wanted:
+                compared = compare_values(
+                    side.memory[output.slot], wanted[output.slot], output, self._tolerance(output)
+                )
+                report.worst = max(report.worst, compared.worst)
+                if compared.difference is not None:
+                    return f"buffer {output.slot}: {compared.difference}"
+        return ""
+
+    def _tolerance(self, output: Output) -> Tolerance | None:
+        return tolerance_for(self._job.family.tolerances, self._row.template, output.dtype)
 
 
-class _Compiled:
-    """Apple's kernel of one host name."""
+class _Report:
+    """What the cases of one comparison came to."""
 
-    def __init__(self, library: Path, host_name: str) -> None:
-        self._library, self._name = library, host_name
-        self._kernels: dict[tuple[tuple[str, Any], ...], Kernel] = {}
-        self._module: Any = None
+    def __init__(self) -> None:
+        self.cases = 0
+        self.within = False
+        self.worst = 0.0
+        self._details: list[str] = []
+        self._whys: list[tuple[int, str]] = []
 
-    def _read(self) -> Any:
-        if self._module is None:
-            self._module = read_module(air._opened(self._library).bitcode(self._name))
-        return self._module
+    def add(self, launch: Launch, why: str, otherwise: str) -> None:
+        self.cases += 1
+        self._details.append(f"{launch.what}: {why or otherwise}")
+        if why:
+            self._whys.append((_size(launch), f"{launch.what}: {why}"))
 
-    def basis(self) -> Basis:
-        try:
-            return classify(self._read().externals)
-        except SteelPortError:
-            return Basis((), False)
+    def covered(self, launch: Launch, how: str) -> None:
+        self.within = True
+        self._details.append(f"{launch.what}: {how}")
 
-    def kernel(self, constants: Mapping[str, Any]) -> Kernel:
-        key = tuple(sorted(constants.items()))
-        if key not in self._kernels:
-            unit = translate_module(self._read(), library=self._library.name, constants=dict(constants))
-            self._kernels[key] = load(unit, once=True)[0]
-        return self._kernels[key]
+    def found(self, basis: str) -> Found:
+        smallest = min(self._whys, default=(0, ""))[1]
+        status = "differs" if self._whys else "equal"
+        return Found(status, self.cases, smallest, basis, tuple(self._details), self.within, self.worst)
 
 
 def _failed(who: str, ran: Ran | str) -> str:

@@ -2,32 +2,45 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A family's kernels as Metal source that `porter.metal` can run: the port's, as the overlay has it, or upstream's own.
 
-Many kernels share one text, so that one run of the compiler makes a whole chunk of them: `text` gives it and the values
-of function constants that go with it, `host_name` what a kernel is called in it. Upstream's side serves who writes a
-generator before there is a port, and tests.
+Many kernels share one text, so that one run of the compiler makes a whole chunk of them. Upstream's side serves who
+writes a generator before there is a port, and tests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from porter.emit.flatten import flatten
 from porter.errors import ProofError
 from porter.model import Instantiation, Sources, sha256
+from porter.port.constants import definitions
 from porter.spec import Family, Value
 
+if TYPE_CHECKING:
+    from porter.prove.case import Case
+
 Values = Mapping[str, Value]
+_MAIN = "main"
 
 
 @dataclass(frozen=True)
 class Text:
-    """Self-contained Metal source that instantiates kernels, and the values of the function constants that it has."""
+    """Metal source, and the values of the function constants that it has."""
 
     source: str
     constants: tuple[tuple[str, Value], ...] = ()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One kernel: the text that declares it, what instantiates it there (nothing where the text does), its name."""
+
+    text: Text
+    line: str
+    host_name: str
 
 
 class Runnable(Protocol):
@@ -39,51 +52,81 @@ class Runnable(Protocol):
     @property
     def digest(self) -> str: ...
 
-    def text(self, kernel: str, combination: Values) -> Text:
-        """The source that has all instantiations of `kernel` for these values of the family's constants."""
+    def wanted(self, row: Instantiation, combination: Values) -> Wanted:
+        """The kernel of `row` for these values of the family's constants. Raises ProofError where it is not there."""
 
-    def host_name(self, row: Instantiation, combination: Values) -> str:
-        """What the kernel of `row` is called there."""
+
+@dataclass(frozen=True)
+class PortSource:
+    """The port: the overlay's headers in one text, behind the macros that its constants want, and its own table.
+
+    `emitted`: the overlay's instantiations by host name, read from its .metal file.
+    """
+
+    family: Family
+    base: str
+    emitted: Mapping[str, Instantiation]
+    name: str = "the port"
+
+    @classmethod
+    def of(cls, case: Case) -> PortSource:
+        """From what stands in the overlay. Raises ProofError where it lacks a file."""
+        from porter.prove.sides import emitted_instantiations, headers_of, port_side
+
+        main = "".join(f"#include <{path}>\n" for path in headers_of(case))
+        files = {path: f"{text.rstrip()}\n" for path, text in port_side(case).files.items()}
+        emitted = {row.host_name: row for row in emitted_instantiations(case)}
+        return cls(case.family, flatten(_MAIN, {**files, _MAIN: main}), emitted)
+
+    @cached_property
+    def digest(self) -> str:
+        rows = [f"{row.host_name} {row.template} {row.arguments}" for row in self.emitted.values()]
+        return sha256("\n".join([self.base, *sorted(rows)]).encode())
+
+    def wanted(self, row: Instantiation, combination: Values) -> Wanted:
+        name = row.host_name + self.family.suffix(row.template, combination)
+        if name not in self.emitted:
+            raise ProofError(f"the overlay has no kernel {name}", next_step="run `steel-port sync`")
+        ported = self.emitted[name]
+        text = Text(definitions(self.family, row.template, combination) + self.base)
+        return Wanted(text, instantiation(name, ported) if ported.arguments else "", name)
 
 
 @dataclass(frozen=True)
 class UpstreamSource:
-    """Upstream's files as they stand, function constants and all."""
+    """Upstream's files as they stand, function constants and all. `has_table`: the text instantiates its kernels."""
 
     family: Family
     base: str
-    lines: str
+    has_table: bool
     name: str = "upstream's source"
 
     @classmethod
-    def of(cls, sources: Sources, family: Family, rows: Iterable[Instantiation]) -> UpstreamSource:
-        """From upstream's own table where it is at hand, else from the headers and `rows`.
+    def of(cls, sources: Sources, family: Family) -> UpstreamSource:
+        """With upstream's own table where it is at hand, else the headers.
 
         Raises ProofError where the sources lack the kernels' bodies.
         """
         # `flatten` wants lines that end.
         texts = {path: f"{file.text.rstrip()}\n" for path, file in sources.files.items()}
         if family.table in texts:
-            return cls(family, flatten(str(family.table), texts), "")
+            return cls(family, flatten(str(family.table), texts), True)
         missing = [path for path in family.sources_of_kernels if path not in texts]
         if missing:
             raise ProofError("the sources lack the kernels' bodies", where=missing[0])
         main = "".join(f'#include "{path}"\n' for path in (*family.preamble, *family.sources_of_kernels))
-        lines = "".join(instantiation(row.host_name, row.template, row.arguments) for row in rows if row.arguments)
-        return cls(family, flatten("main", {**texts, "main": main}), lines)
+        return cls(family, flatten(_MAIN, {**texts, _MAIN: main}), False)
 
     @cached_property
     def digest(self) -> str:
-        return sha256(f"{self.base}\0{self.lines}".encode())
+        return sha256(self.base.encode())
 
-    def text(self, kernel: str, combination: Values) -> Text:
-        return Text(self.base + self.lines, tuple(sorted(combination.items())))
-
-    def host_name(self, row: Instantiation, combination: Values) -> str:
-        return row.host_name
+    def wanted(self, row: Instantiation, combination: Values) -> Wanted:
+        line = "" if self.has_table or not row.arguments else instantiation(row.host_name, row)
+        return Wanted(Text(self.base, tuple(sorted(combination.items()))), line, row.host_name)
 
 
-def instantiation(host_name: str, template: str, arguments: Iterable[str]) -> str:
+def instantiation(host_name: str, row: Instantiation) -> str:
     """An explicit instantiation with a host name, as a line of Metal."""
-    kernel = f"{template}<{', '.join(arguments)}>"
+    kernel = f"{row.template}<{', '.join(row.arguments)}>"
     return f'template [[host_name("{host_name}")]] [[kernel]] decltype({kernel}) {kernel};\n'

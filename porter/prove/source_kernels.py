@@ -4,47 +4,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 from porter.errors import SteelPortError
 from porter.metal.compiler import compile_source
 from porter.metal.execution import load
 from porter.metal.kernel import Kernel
-from porter.prove.runnable import Text
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """One kernel of one text."""
-
-    text: Text
-    host_name: str
+from porter.prove.compiled_kernels import settable
+from porter.prove.runnable import Text, Wanted
 
 
 def compile_sources(wanted: Iterable[Wanted]) -> dict[Wanted, Kernel | str]:
     """Each kernel, or what the compiler said of it. Where a text fails as a whole its kernels are tried one by one."""
-    texts: dict[Text, dict[str, None]] = {}
+    texts: dict[Text, dict[Wanted, None]] = {}
     for one in wanted:
-        texts.setdefault(one.text, {})[one.host_name] = None
+        texts.setdefault(one.text, {})[one] = None
     out: dict[Wanted, Kernel | str] = {}
-    for text, names in texts.items():
+    for text, listed in texts.items():
         try:
-            made: Sequence[Kernel | str] = _compiled(text, list(names))
+            out.update(_compiled(text, list(listed)))
         except SteelPortError as error:
-            made = [_alone(text, name) for name in names] if len(names) > 1 else [str(error)]
-        out.update({Wanted(text, name): kernel for name, kernel in zip(names, made, strict=True)})
+            out.update(_each(text, list(listed)) if len(listed) > 1 else dict.fromkeys(listed, str(error)))
     return out
 
 
-def _alone(text: Text, name: str) -> Kernel | str:
-    try:
-        return _compiled(text, [name])[0]
-    except SteelPortError as error:
-        return str(error)
+def _each(text: Text, wanted: list[Wanted]) -> dict[Wanted, Kernel | str]:
+    out: dict[Wanted, Kernel | str] = {}
+    for one in wanted:
+        try:
+            out.update(_compiled(text, [one]))
+        except SteelPortError as error:
+            out[one] = str(error)
+    return out
 
 
-def _compiled(text: Text, names: list[str]) -> list[Kernel]:
-    unit = compile_source(text.source, kernels=names, constants=dict(text.constants), once=True)
+def _compiled(text: Text, wanted: list[Wanted]) -> dict[Wanted, Kernel | str]:
+    lines = "".join(dict.fromkeys(one.line for one in wanted))
+    names = [one.host_name for one in wanted]
+    unit = compile_source(text.source + lines, kernels=names, constants=settable(dict(text.constants)), once=True)
     by_name = {kernel.name: kernel for kernel in load(unit, once=True)}
-    return [by_name[name] for name in names]
+    return {one: by_name[one.host_name] for one in wanted}
