@@ -51,17 +51,24 @@ def spelled_parameters(template: KernelTemplate) -> str:
 
 LISTINGS = {
     "kernels": Listing(
-        ("host name", "template", "arguments", "from"),
+        ("host name", "family", "template", "arguments", "from"),
         lambda sources, corpus: corpus.instantiations,
-        lambda row: (row.host_name, row.template, ", ".join(row.arguments), f"{row.origin.file}:{row.origin.line}"),
+        lambda row: (
+            row.host_name,
+            row.family,
+            row.template,
+            ", ".join(row.arguments),
+            f"{row.origin.file}:{row.origin.line}",
+        ),
     ),
     "templates": Listing(
-        ("template", "parameters", "buffers", "threads at most", "where"),
+        ("template", "family", "parameters", "buffers", "threads at most", "where"),
         lambda sources, corpus: corpus.templates,
         lambda one: (
             one.name,
+            one.family,
             spelled_parameters(one),
-            sum(argument.slot is not None for argument in one.arguments),
+            sum(argument.slot is not None and argument.attribute != "threadgroup" for argument in one.arguments),
             one.thread_limit or "",
             one.location,
         ),
@@ -124,16 +131,20 @@ def _list_families(families: tuple[Family, ...], as_json: bool) -> None:
                     "title": family.title,
                     "operators": family.operators,
                     "kernels": len(family.instantiations()),
+                    "templates": family.kernel_names,
                     "constants": [constant.name for constant in family.constants],
-                    "kernel": family.kernel,
+                    "sources": family.sources_of_kernels,
                     "spec": f"specs/{family.path}",
                 }
                 for family in families
             ]
         )
         return
-    columns = ("family", "title", "operators", "kernels", "spec")
+    columns = ("family", "title", "operators", "templates", "kernels", "spec")
     print_table(
         columns,
-        [(f.name, f.title, ", ".join(f.operators), len(f.instantiations()), f"specs/{f.path}") for f in families],
+        [
+            (f.name, f.title, ", ".join(f.operators), len(f.kernels), len(f.instantiations()), f"specs/{f.path}")
+            for f in families
+        ],
     )

@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The steel-port authors
 # SPDX-License-Identifier: BSD-3-Clause
-"""`steel-port show NAME`: one kernel, template, params struct, function constant or file, in full."""
+"""`steel-port show NAME`: a kernel, template, params struct, function constant or file, in full.
+
+Two families may call a template or a constant alike, and a plain kernel is its own template: then all are shown.
+"""
 
 from __future__ import annotations
 
@@ -38,17 +41,22 @@ def command(name: str, families: tuple[str, ...], root: Path, as_json: bool) -> 
     from porter.cli.vendored import read_vendored
 
     sources, corpus = read_vendored(root, load_families(families or None))
-    noun = find(name, sources, corpus)
+    nouns = find(name, sources, corpus)
     if as_json:
-        print_json({"kind": _KINDS[type(noun)], **to_data(noun), **_beside(noun, corpus)})
-    else:
+        data = [{"kind": _KINDS[type(noun)], **to_data(noun), **_beside(noun, corpus)} for noun in nouns]
+        print_json(data if len(data) > 1 else data[0])
+        return
+    for i, noun in enumerate(nouns):
+        if i:
+            click.echo("\n")
         _print(noun, corpus)
 
 
-def find(name: str, sources: Sources, corpus: Corpus) -> Noun:
-    """The noun called `name`: exactly, or by the last part of a qualified name or path.
+def find(name: str, sources: Sources, corpus: Corpus) -> tuple[Noun, ...]:
+    """The nouns called `name`: exactly, or by the last part of one qualified name or path.
 
-    Raises UsageError with the closest names where there is none, and with the full names where there are several.
+    Raises UsageError with the closest names where there is none, and with the full names where `name` is the last part
+    of several.
     """
     named: list[tuple[str, Noun]] = [
         *((row.host_name, row) for row in corpus.instantiations),
@@ -57,9 +65,10 @@ def find(name: str, sources: Sources, corpus: Corpus) -> Noun:
         *((constant.name, constant) for constant in corpus.constants),
         *((file.path, file) for file in listed_files(sources, corpus)),
     ]
-    found = [pair for pair in named if pair[0] == name] or [
-        pair for pair in named if pair[0].endswith((f"::{name}", f"/{name}"))
-    ]
+    exact = tuple(noun for full, noun in named if full == name)
+    if exact:
+        return exact
+    found = [pair for pair in named if pair[0].endswith((f"::{name}", f"/{name}"))]
     if not found:
         raise UsageError(
             f"nothing is called {name!r}",
@@ -72,7 +81,7 @@ def find(name: str, sources: Sources, corpus: Corpus) -> Noun:
             expected=" or ".join(full for full, _ in found),
             next_step="give the full name",
         )
-    return found[0][1]
+    return (found[0][1],)
 
 
 def _closest(name: str, candidates: Iterable[str]) -> str | None:
@@ -101,7 +110,9 @@ def _print(noun: Noun, corpus: Corpus) -> None:
     if isinstance(noun, Instantiation):
         _print_kernel(noun, corpus)
     elif isinstance(noun, KernelTemplate):
-        click.echo(f"template {noun.name}<{spelled_parameters(noun)}>\n  at {noun.location}, to line {noun.end.line}")
+        parameters = f"<{spelled_parameters(noun)}>" if noun.parameters else ""
+        click.echo(f"template {noun.name}{parameters}\n  of the family {noun.family}")
+        click.echo(f"  at {noun.location}, to line {noun.end.line}")
         click.echo(f"  max_total_threads_per_threadgroup: {noun.thread_limit or 'not stated'}\n")
         print_table(
             ("argument", "type", "address space", "attribute", "slot", "only if", "where"),
@@ -124,7 +135,8 @@ def _print(noun: Noun, corpus: Corpus) -> None:
         print_table(("offset", "bytes", "type", "field", "where"), rows)
     elif isinstance(noun, FunctionConstant):
         click.echo(f"function constant {noun.type} {noun.name}, index {noun.index}\n  at {noun.location}")
-        gated = [f"{t.name}: {a.name}" for t in corpus.templates for a in t.arguments if a.gate == noun.name]
+        here = [one for one in corpus.templates if one.location.file == noun.location.file]
+        gated = [f"{t.name}: {a.name}" for t in here for a in t.arguments if a.gate == noun.name]
         if gated:
             click.echo(f"  gates the arguments {', '.join(gated)}")
     else:
@@ -132,14 +144,17 @@ def _print(noun: Noun, corpus: Corpus) -> None:
 
 
 def _print_kernel(kernel: Instantiation, corpus: Corpus) -> None:
-    click.echo(f"kernel {kernel.host_name}\n  from {kernel.origin}\n")
     from porter.cli.vendored import print_table
 
-    template = next((one for one in corpus.templates if one.name == kernel.template), None)
+    click.echo(f"kernel {kernel.host_name}\n  of the family {kernel.family}, from {kernel.origin}\n")
+    template = next(
+        (one for one in corpus.templates if (one.family, one.name) == (kernel.family, kernel.template)), None
+    )
     names = [one.name for one in template.parameters] if template else []
     names += [""] * (len(kernel.arguments) - len(names))
     click.echo(f"template {kernel.template}" + (f", at {template.location}\n" if template else "\n"))
-    print_table(("parameter", "argument"), list(zip(names, kernel.arguments, strict=False)))
+    if kernel.arguments:
+        print_table(("parameter", "argument"), list(zip(names, kernel.arguments, strict=False)))
 
 
 def _print_file(file: ListedFile, corpus: Corpus) -> None:

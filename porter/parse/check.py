@@ -16,7 +16,6 @@ from porter.errors import SpecError
 from porter.model import KernelArgument, KernelTemplate, Sources
 from porter.parse.check_table import table_problems
 from porter.parse.file_facts import FileFacts
-from porter.parse.lexer import significant, tokenize
 from porter.parse.part import Part, is_format, owned, takes
 from porter.parse.wrong import kernel_key, wrong
 from porter.spec import Family
@@ -75,39 +74,59 @@ def _includes(family: Family, table: str, facts: Mapping[str, FileFacts]) -> Ite
 
 def _kernels(family: Family, part: Part, sources: Sources) -> Iterator[SpecError]:
     upstream = owned(family, part)
+    instantiated = {row.template for row in part.instantiations}
+    formats = format_kernels(family, sources)
     for name in family.kernel_names:
         if name in upstream:
             yield from _arguments(family, upstream[name])
-        elif not _stands_in_formats(family, name, sources):
+            wanted = family.table in sources.files and name not in instantiated
+            if wanted and not family.kernel(name).on_demand:
+                what = f"upstream's table instantiates no {name}"
+                yield wrong(family, kernel_key(family, name), what, "on_demand: true in its row")
+        elif name in formats:
+            yield from _format_arguments(family, name, formats[name])
+        else:
             what = f"no file of sources.kernels defines a kernel {name}"
-            yield wrong(family, kernel_key(family, name), what, f"one of {', '.join(upstream) or 'none'}")
+            yield wrong(family, kernel_key(family, name), what, f"one of {', '.join((*upstream, *formats)) or 'none'}")
     for name, kernel in upstream.items():
         if name not in family.kernel_names:
             what = f"the kernel {name}, which upstream defines at {kernel.location}, is not described"
             yield wrong(family, "kernels", what, f"under kernels: {_spelled(kernel)}")
+    for name in formats.keys() - set(family.kernel_names):
+        what = f"upstream's host makes a kernel {name} of text, and it is not described"
+        yield wrong(family, "kernels", what, f"- names: [{name}], on_demand: true, and its arguments")
 
 
-def _stands_in_formats(family: Family, name: str, sources: Sources) -> bool:
-    """Whether the kernel is one that upstream's host makes of a format string (`void gather{0}_...`)."""
-    texts = [
-        sources.files[path].text for path in family.sources_of_kernels if is_format(path) and path in sources.files
-    ]
-    return family.kernel(name).on_demand and any(re.search(rf"\bvoid\s+{name}\b", text) for text in texts)
+def format_kernels(family: Family, sources: Sources) -> dict[str, dict[str, int]]:
+    """The kernels that upstream's host makes of a format string: `void gather{0}_{1}(...)` is `gather`. Name -> the
+    slots of the buffers that the format itself names; the host may put in more."""
+    found: dict[str, dict[str, int]] = {}
+    for path in family.sources_of_kernels:
+        if is_format(path) and path in sources.files:
+            for name, arguments in _FORMAT.findall(sources.files[path].text):
+                found[name] = {buffer: int(slot) for buffer, slot in _FORMAT_BUFFER.findall(arguments)}
+    return found
+
+
+_FORMAT = re.compile(r"\[\[kernel\]\]\s*void\s+([A-Za-z_]\w*)\{[^(]*\((.*?)\)\s*\{\{", re.S)
+_FORMAT_BUFFER = re.compile(r"(\w+)\s*\[\[buffer\((\d+)\)\]\]")
+
+
+def _format_arguments(family: Family, name: str, upstream: Mapping[str, int]) -> Iterator[SpecError]:
+    ours = {argument.name: argument.slot for argument in family.kernel(name).arguments}
+    for buffer, slot in upstream.items():
+        if ours.get(buffer) != slot:
+            what = f"{name} has the buffer {buffer} in slot {slot}"
+            yield wrong(family, kernel_key(family, name), what, f"{{ name: {buffer}, slot: {slot}, role: ... }}")
 
 
 def buffers(kernel: KernelTemplate) -> dict[str, tuple[int, KernelArgument]]:
-    """Name -> slot and argument of every buffer. One without `[[buffer(n)]]` takes the lowest slot that is free, as
-    Metal gives it (Metal Shading Language specification 4, section 5.2.1)."""
-    taken = {one.slot for one in kernel.arguments if one.attribute == "buffer"}
-    found = {}
-    for one in kernel.arguments:
-        if one.attribute == "buffer" and one.slot is not None:
-            found[one.name] = (one.slot, one)
-        elif one.attribute is None and one.address_space in ("device", "constant"):
-            slot = next(number for number in range(len(taken) + 1) if number not in taken)
-            taken.add(slot)
-            found[one.name] = (slot, one)
-    return found
+    """Name -> slot and argument of every buffer."""
+    return {
+        one.name: (one.slot, one)
+        for one in kernel.arguments
+        if one.slot is not None and one.attribute in ("buffer", None)
+    }
 
 
 def _arguments(family: Family, kernel: KernelTemplate) -> Iterator[SpecError]:
@@ -183,8 +202,8 @@ def _readers(constant: str, family: Family, part: Part, sources: Sources) -> lis
     found = []
     for kernel in owned(family, part).values():
         lines = sources.files[kernel.location.file].text.split("\n")[kernel.location.line - 1 : kernel.end.line]
-        text = "\n".join(lines)
-        if constant in text and any(token.text == constant for token in significant(tokenize(text))):
+        code = re.sub(r"//[^\n]*|/\*.*?\*/", "", "\n".join(lines), flags=re.S)
+        if re.search(rf"\b{constant}\b", code):
             found.append(kernel.name)
     return found
 

@@ -8,6 +8,7 @@ our files is visited, and a struct's fields only where the struct is asked for.
 
 from __future__ import annotations
 
+import dataclasses
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -45,7 +46,7 @@ def _kernel(kernel: frontend.KernelDeclaration, text: str, family: str) -> Kerne
         return KernelTemplate(
             name=kernel.name,
             parameters=tuple(TemplateParameter(one.kind, one.name, one.default) for one in kernel.parameters),
-            arguments=tuple(_argument(one, kernel.file) for one in kernel.arguments),
+            arguments=_with_slots([_argument(one, kernel.file) for one in kernel.arguments]),
             thread_limit=kernel.thread_limit,
             location=_at(kernel.file, text, kernel.start),
             end=_at(kernel.file, text, _end_of_body(kernel, text)),
@@ -70,6 +71,19 @@ def _end_of_body(kernel: frontend.KernelDeclaration, text: str) -> int:
 def _argument(one: frontend.KernelArgumentDeclaration, path: str) -> KernelArgument:
     where = Location(path, one.line, one.column)
     return KernelArgument(one.name, one.type, one.address_space, one.is_const, one.attribute, one.slot, one.gate, where)
+
+
+def _with_slots(arguments: Sequence[KernelArgument]) -> tuple[KernelArgument, ...]:
+    """A buffer without `[[buffer(n)]]` takes the lowest slot that is free, as Metal gives it (Metal Shading Language
+    specification 4, section 5.2.1); its `attribute` stays None."""
+    taken = {one.slot for one in arguments if one.attribute == "buffer"}
+    out = []
+    for one in arguments:
+        if one.attribute is None and one.slot is None and one.address_space in ("device", "constant"):
+            one = dataclasses.replace(one, slot=next(n for n in range(len(taken) + 1) if n not in taken))
+            taken.add(one.slot)
+        out.append(one)
+    return tuple(out)
 
 
 def _at(path: str, text: str, offset: int) -> Location:
