@@ -4,8 +4,9 @@
 
 A head's row of one position is rotated in pairs, each by its own frequency: neighbours are pairs where `traditional`,
 else the halves of what is rotated. A thread of `rope` does one pair of four heads of one position, one of `rope_single`
-a pair of one head at one position. What is not rotated, at the end of each row, is left alone. `forward` turns the other
-way than its gradient. Where `hs_transpose` the input's heads lie inside its positions, (batch, position, head, pair).
+a pair of one head at one position. What is not rotated, at the end of each row, is left alone. `forward` turns the
+other way than its gradient. Where `hs_transpose` the input's heads lie inside its positions: (batch, position, head,
+pair).
 """
 
 from __future__ import annotations
