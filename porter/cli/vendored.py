@@ -5,13 +5,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+
+import click
 
 from porter.model import Corpus, Sources
 from porter.spec import Family
 
 UPSTREAM_TREE = "upstream_mlx"
+_GAP = "   "
 
 
 def read_vendored(root: Path, families: tuple[Family, ...]) -> tuple[Sources, Corpus]:
@@ -28,6 +31,10 @@ def read_vendored(root: Path, families: tuple[Family, ...]) -> tuple[Sources, Co
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table as wide as the terminal; in a pipe as wide as its content, so that nothing is cut or folded."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    if not sys.stdout.isatty():
+        click.echo("\n".join(_lines(columns, cells)))  # rich takes 4 s for the 15,428 kernels of v0.30.1
+        return
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -36,9 +43,18 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     for column in table.columns:
         column.overflow = "fold"
-    for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
-    console = Console(file=sys.stdout, highlight=False)
-    if not console.is_terminal:
-        console = Console(file=sys.stdout, highlight=False, width=10_000)
-    console.print(table)
+    for row in cells:
+        table.add_row(*map(Text, row))
+    Console(file=sys.stdout, highlight=False).print(table)
+
+
+def _lines(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Heading, rule and rows, each column as wide as its widest cell."""
+    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+
+    def line(cells: Sequence[str]) -> str:
+        return _GAP.join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+    yield line(columns)
+    yield "─" * (sum(widths) + len(_GAP) * (len(widths) - 1))
+    yield from map(line, rows)
