@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 EXACT = "bit for bit"
+CALLS = "though it calls"
 FUSED = "under one policy for fused multiply-add: product, then sum"
 
 _FUSED = re.compile(r"llvm\.fmuladd\.")
@@ -52,10 +53,8 @@ class Basis:
     def said(self, within: bool) -> str:
         """The claim's words. `within`: bits differed, and the tolerance covered it."""
         called = ", ".join(self.hidden)
-        if within:
-            said = f"within the tolerance: {called}"
-        else:
-            said = f"{EXACT}, though it calls {called}" if called else EXACT
+        exact = f"{EXACT}, {CALLS} {called}" if called else EXACT
+        said = f"within the tolerance: {called}" if within else exact
         return f"{said}; {FUSED}" if self.fused else said
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -54,12 +53,10 @@ def run(kernel: Kernel, launch: Launch, dummies: Collection[int] = ()) -> Ran:
 
 def _bytes(value: Array | bytes) -> Array:
     if isinstance(value, bytes):
-        return np.frombuffer(value, np.uint8)
+        return np.asarray(np.frombuffer(value, np.uint8))
     data: Array = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
     return data
 
 
 def _guarded(data: Array) -> Array:
-    out: Any = np.full(data.size + GUARD_BYTES, _GUARD, np.uint8)
-    out[: data.size] = data
-    return out
+    return np.concatenate([data, np.full(GUARD_BYTES, _GUARD, np.uint8)])

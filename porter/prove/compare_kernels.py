@@ -30,7 +30,7 @@ from porter.prove.runnable import Runnable, Wanted
 from porter.prove.source_kernels import compile_sources
 from porter.spec import Family, Tolerance
 
-_CASES = "porter.prove.cases"
+CASES = "porter.prove.cases"
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,9 @@ def generator(family: Family) -> Any:
             expected="outputs.cases",
         )
     try:
-        return importlib.import_module(f"{_CASES}.{family.cases}")
+        return importlib.import_module(f"{CASES}.{family.cases}")
     except ModuleNotFoundError as error:
-        if error.name != f"{_CASES}.{family.cases}":
+        if error.name != f"{CASES}.{family.cases}":
             raise
         raise ProofError(
             f"the generator {family.cases} is missing",
@@ -250,9 +250,9 @@ class _Report:
         self._details.append(f"{launch.what}: {how}")
 
     def found(self, basis: str) -> Found:
-        smallest = min(self._whys, default=(0, ""))[1]
+        smallest, why = min(self._whys, default=(0, ""))
         status = "differs" if self._whys else "equal"
-        return Found(status, self.cases, smallest, basis, tuple(self._details), self.within, self.worst)
+        return Found(status, self.cases, why, basis, tuple(self._details), self.within, self.worst, smallest)
 
 
 def _failed(who: str, ran: Ran | str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from porter.model import Proof, Ring, Status
-from porter.spec import Family
+from porter.prove.case import Case
 
 NUMPY = "float64 (numpy)"
 MLX = "MLX's arrays (CPU)"
@@ -23,12 +23,13 @@ class Finding:
     what: str
 
 
-def conclude(family: Family, claim: str, witness: str, findings: list[Finding]) -> Proof:
-    """A proof over all findings: DIFFERS with the smallest case that is out of bounds, else PROVED."""
+def conclude(case: Case, claim: str, witness: str, findings: list[Finding]) -> Proof:
+    """A proof over all findings: DIFFERS with the smallest case that is out of bounds, else the case's status."""
+    name = case.family.name
     wrong = sorted((f for f in findings if not f.worst <= 1.0), key=lambda f: f.size)
     worst = max(f.worst for f in findings)
     notes = (f"{claim}: against {witness} the largest error is {worst:.2f} of its bound", TOLERANCE_NOTE)
     if wrong:
         why = f"{len(wrong)} of {len(findings)} cases; smallest: {wrong[0].what}: {wrong[0].worst:.3g} times the bound"
-        return Proof(Ring.OUTPUTS, family.name, claim, witness, Status.DIFFERS, len(findings), why, notes)
-    return Proof(Ring.OUTPUTS, family.name, claim, witness, Status.PROVED, len(findings), "", notes)
+        return Proof(Ring.OUTPUTS, name, claim, witness, Status.DIFFERS, len(findings), why, notes)
+    return Proof(Ring.OUTPUTS, name, claim, witness, case.status, len(findings), "", notes)

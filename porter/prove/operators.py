@@ -9,7 +9,7 @@ ours is the device under it (porter/metal/torch), which keeps libtorch's semanti
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from porter.emit import ROOT
 from porter.model import Proof
 from porter.port.target import Target
+from porter.prove.case import Case as Proved
 from porter.prove.findings import MLX, NUMPY, Finding, conclude
 from porter.prove.samples import Case, decode, encode, make_case, mlx_worst
 from porter.spec import Family
@@ -54,20 +55,18 @@ class Call:
         return f"steel::{self.operator} {self.case.dtype} {sizes[0]} by {sizes[1]}, {self.layout}, class {self.device}"
 
 
-def prove_operators(
-    family: Family, overlay_root: Path, target: Target, progress: Callable[[str, int, int | None], None]
-) -> tuple[Proof, ...]:
+def prove_operators(proved: Proved) -> tuple[Proof, ...]:
     """Every operator on the family's grid of shapes, against float64 and MLX's arrays."""
     import porter.metal.torch as metal_torch
 
-    steel = load_operators(overlay_root, target)
+    steel = load_operators(proved.overlay_root, proved.target)
     # Bindings stay from call to call, as on a Mac; poisoned, a slot that the glue forgot is an error and not luck.
     metal_torch.poison_bindings()
-    calls = [*_grid(family), *_other_operators()]
+    calls = [*_grid(proved.family), *_other_operators()]
     found: dict[str, list[Finding]] = {NUMPY: [], MLX: []}
     try:
         for number, call in enumerate(calls):
-            progress("outputs: running operators", number + 1, len(calls))
+            proved.progress("outputs: running operators", number + 1, len(calls))
             steel._set_device_class(call.device)
             size = call.case.exact.size * call.case.inner
             try:
@@ -83,16 +82,15 @@ def prove_operators(
         steel._set_device_class("")
         metal_torch.poison_bindings(False)
     claim = "the operators compute their products"
-    return tuple(conclude(family, claim, witness, findings) for witness, findings in found.items())
+    return tuple(conclude(proved, claim, witness, findings) for witness, findings in found.items())
 
 
 def _grid(family: Family) -> Iterator[Call]:
     """mm over every shape, dtype and transpose on a medium device, and one awkward shape on the others."""
     seed = itertools.count(5000)
-    for shape, dtype, layout in itertools.product(family.shapes, DTYPES, TRANSPOSES):
-        large = shape[0] * shape[1] * shape[2] > LARGE
-        if not large or layout == "nn":
-            yield Call("mm", "s", layout, make_case(next(seed), dtype, shape))
+    for (m, n, k), dtype, layout in itertools.product(family.shapes, DTYPES, TRANSPOSES):
+        if m * n * k <= LARGE or layout == "nn":
+            yield Call("mm", "s", layout, make_case(next(seed), dtype, (m, n, k)))
     for device, dtype, layout in itertools.product(("g", "d"), DTYPES, TRANSPOSES):
         yield Call("mm", device, layout, make_case(next(seed), dtype, (65, 97, 50)))
 

@@ -13,8 +13,8 @@ class Found:
     """What one comparison of one kernel came to.
 
     `status` is `equal`, `differs` or `not run`; `within` says that bits differed and the family's tolerance covered
-    it. `why` is what the smallest case that is wrong shows; `details` has a line for each case. `worst`: the largest
-    error in units of the tolerance.
+    it. `why` is what the smallest case that is wrong shows, `smallest` the bytes of its buffers; `details` has a line
+    for each case. `worst`: the largest error in units of the tolerance.
     """
 
     status: str
@@ -24,6 +24,7 @@ class Found:
     details: tuple[str, ...] = ()
     within: bool = False
     worst: float = 0.0
+    smallest: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,232 +1,189 @@
 # SPDX-FileCopyrightText: 2026 The steel-port authors
 # SPDX-License-Identifier: BSD-3-Clause
-"""Ring outputs: what the ported kernel computes, on the CPU, against float64 and against MLX's arrays.
+"""Ring outputs: what the ported kernels compute, run on the CPU on the launches that a family's generator makes.
 
-Three claims. Every host name computes its product; every combination of the constants does; and the operators, through
-the shipped glue on the Linux `mps` device, do so on the grid of shapes that the family names. A result must lie within
-the bound that `porter/prove/tolerance.py` derives; one outside is reported with the smallest case that shows it.
+Two claims of every family. The ported kernel computes what Apple's compiled kernel computes: bit for bit, except where
+the bitcode leaves an order or a rounding open (porter/prove/basis.py). And it computes what the generator expects:
+what MLX's arrays, torch or numpy say, within the family's tolerances. Kernels that Apple's library lacks (NAX, and what
+MLX compiles at run time only) have the second claim alone. Where the kernels' bodies are not at hand (a wheel), it is
+Apple's compiled kernel of which the second claim is made. The fused GEMM has claims of its own beside these
+(porter/prove/gemm_outputs.py).
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from porter.emit import ROOT, overlay_name, ported_argument
-from porter.emit.flatten import flatten
 from porter.errors import ProofError
-from porter.model import Corpus, Instantiation, ParamsStruct, Proof
-from porter.port.target import Target
-from porter.prove.findings import MLX, NUMPY, Finding, conclude
-from porter.prove.samples import Case, decode, encode, make_case, mlx_worst
-from porter.spec import Family
+from porter.model import Instantiation, KernelResult, Proof, Ring, Status
+from porter.prove import gemm_outputs, kept_outcomes
+from porter.prove.basis import CALLS, EXACT, FUSED
+from porter.prove.case import LIBRARY, Case, Claim, sampled
+from porter.prove.compare_kernels import Job, generator
+from porter.prove.compiled_kernels import digests
+from porter.prove.launch import GUARD_BYTES
+from porter.prove.outcome import Found, Outcome
+from porter.prove.runnable import PortSource, Runnable
+from porter.prove.workers import compare_all
 
-Progress = Callable[[str, int, "int | None"], None]
+APPLE_CLAIM = "computes what Apple's compiled kernel computes"
+EXPECTED_CLAIM = "computes what the operation means"
+_CHUNK = 48
+"""Kernels in one job: one run of clang's front end serves them all, and a kill loses no more than that."""
 
-
-@dataclass(frozen=True)
-class Launch:
-    """One run of one ported kernel, straight through the runtime: the row, the constants and the operands."""
-
-    row: Instantiation
-    axes: Mapping[str, Any]
-    constants: Mapping[str, bool]
-    case: Case
-
-    def describe(self) -> str:
-        m, n = self.case.exact.shape[-2:]
-        true = [name for name, value in self.constants.items() if value]
-        return f"{self.row.host_name}, {m}x{n}x{self.case.inner}, constants true: {', '.join(true) or 'none'}"
+POLICY = (
+    f"compared: every element of each output (a NaN equals a NaN), {GUARD_BYTES} bytes behind each buffer, and that no "
+    "other buffer changes"
+)
 
 
-def prove_outputs(
-    family: Family, corpus: Corpus, overlay_root: Path, target: Target, jobs: int, progress: Progress
-) -> tuple[Proof, ...]:
-    """Run the ring. `overlay_root` is generated/. Raises ToolchainError or MetalError where nothing can be run."""
-    rows = [row for row in corpus.instantiations if row.template == family.template]
-    kernels = Kernels(family, corpus, overlay_root, target)
-    names = list(_host_name_launches(family, rows))
-    combinations = list(_combination_launches(family, rows))
-    kernels.compile((launch.row, launch.constants) for launch in names + combinations)
-    kernels.build(jobs, progress)
-    claims = (
-        ("every host name computes its product", names),
-        ("every combination computes its product", combinations),
-    )
-    proofs = []
-    for claim, launches in claims:
-        found: dict[str, list[Finding]] = {NUMPY: [], MLX: []}
-        for number, launch in enumerate(launches):
-            progress("outputs: running kernels", number + 1, len(launches))
-            result = kernels.run(launch)
-            size = launch.case.exact.size * launch.case.inner
-            found[NUMPY].append(Finding(size, launch.case.worst(result), launch.describe()))
-            against = mlx_worst(launch.case, result)
-            found[MLX].append(Finding(size, against, launch.describe()))
-        proofs += [conclude(family, claim, witness, findings) for witness, findings in found.items()]
-    from porter.prove.operators import prove_operators
-
-    return (*proofs, *prove_operators(family, overlay_root, target, progress))
+def claims(case: Case) -> Iterator[Claim]:
+    """The ring's claims of one family."""
+    yield Claim(Ring.OUTPUTS, APPLE_CLAIM, LIBRARY, lambda: prove_outputs(case))
+    if case.family.name == gemm_outputs.FAMILY:
+        witness = "float64 (numpy) and MLX's arrays (CPU)"
+        yield Claim(
+            Ring.OUTPUTS, "the kernels compute their products", witness, lambda: gemm_outputs.prove_products(case)
+        )
 
 
-def _host_name_launches(family: Family, rows: Iterable[Instantiation]) -> Iterator[Launch]:
-    """Every host name on a shape that no tile divides, so that every guarded load and store is taken."""
-    constants = dict.fromkeys((c.name for c in family.constants), False)
-    for seed, (row, axes) in enumerate(_with_axes(family, rows)):
-        shape = (axes["bm"] + 1, axes["bn"] + 3, axes["bk"] + 5)
-        yield Launch(row, axes, constants, make_case(seed, axes["dtype"], shape))
+def prove_outputs(case: Case) -> tuple[Proof, ...]:
+    """Both claims, as far as there is something to compare with.
 
-
-def _combination_launches(family: Family, rows: Iterable[Instantiation]) -> Iterator[Launch]:
-    """Every combination of the constants on one kernel, with shapes, batches and epilogues that each one asks for.
-
-    The kernel is the float32 one with the smallest tile: the constants choose between the same paths in all of them
-    (ring code compares each), and a small tile compiles fastest.
+    Raises ProofError where the family has no generator or the overlay lacks its files, UpstreamError where Apple's
+    library cannot be had, ToolchainError where nothing can be run.
     """
-    wanted = ((r, x) for r, x in _with_axes(family, rows) if x["dtype"] == "float32" and x["transpose"] == "nn")
-    row, axes = min(wanted, key=lambda pair: pair[1]["bm"] * pair[1]["bn"] * pair[1]["bk"])
-    for seed, constants in enumerate(family.combinations()):
-        sizes = (("align_M", "bm"), ("align_N", "bn"), ("align_K", "bk"))
-        m, n, k = (axes[tile] * 2 - (0 if constants[name] else 7) for name, tile in sizes)
-        yield Launch(
-            row,
-            axes,
-            constants,
-            make_case(
-                1000 + seed,
-                "float32",
-                (m, n, k),
-                # two batch dimensions, one of them broadcast on either side, or one plain one
-                batch=((2, 1), (1, 3)) if constants["has_batch"] else ((2,), (2,)),
-                alpha=0.75 if constants["do_axpby"] else 1.0,
-                beta=-1.5 if constants["do_axpby"] else 1.0,
-                with_c=constants["use_out_source"],
-            ),
+    jobs = make_jobs(case)
+    outcomes = run_jobs(jobs, case)
+    return conclude(case, jobs, outcomes)
+
+
+def make_jobs(case: Case) -> tuple[Job, ...]:
+    """The chosen rows in chunks; those that Apple's library lacks apart."""
+    generator(case.family)
+    if not case.chosen:
+        raise ProofError(f"the family {case.family.name} names no kernel", where=f"specs/{case.family.path}")
+    source: Runnable | None = PortSource.of(case) if case.has_source else None
+    known = digests(case.library)
+    thorough = frozenset(row.host_name for row in sampled(case.family, case.rows))
+    compiled = [row for row in case.chosen if row.host_name in known]
+    others = [row for row in case.chosen if row.host_name not in known]
+    parts: list[tuple[tuple[Instantiation, ...], Path | None]] = [(part, case.library) for part in _chunks(compiled)]
+    if source is not None:
+        parts += [(part, None) for part in _chunks(others)]
+    return tuple(
+        Job(
+            family=case.family,
+            rows=part,
+            thorough=thorough & {row.host_name for row in part},
+            structs=case.structs,
+            library=library,
+            source=source,
         )
+        for part, library in parts
+    )
 
 
-def _with_axes(family: Family, rows: Iterable[Instantiation]) -> Iterator[tuple[Instantiation, dict[str, Any]]]:
-    by_name = {family.grammar.format(**axes): axes for axes in family.rows()}
-    for row in rows:
-        yield row, by_name[row.host_name]
+def _chunks(rows: Sequence[Instantiation]) -> Iterator[tuple[Instantiation, ...]]:
+    """In the order of the kernels, so that a chunk's texts are few."""
+    ordered = sorted(rows, key=lambda row: (row.template, row.host_name))
+    for at in range(0, len(ordered), _CHUNK):
+        yield tuple(ordered[at : at + _CHUNK])
 
 
-class Kernels:
-    """The ported kernels, compiled for the CPU one instantiation at a time, as the glue does on a Mac."""
-
-    def __init__(self, family: Family, corpus: Corpus, overlay_root: Path, target: Target) -> None:
-        self.family, self.target = family, target
-        self.structs = {s.name.rpartition("::")[2]: s for s in corpus.params}
-        root = overlay_root / ROOT / target.source_root
-        headers = {p.relative_to(root).as_posix(): p.read_text("utf-8") for p in sorted(root.rglob("*.h"))}
-        self.source = flatten(f"{target.kernels}/{overlay_name(family)}.h", headers)
-        self.wanted: dict[str, str] = {}
-        self.kernels: dict[str, Any] = {}
-
-    def compile(self, kernels: Iterable[tuple[Instantiation, Mapping[str, bool]]]) -> None:
-        """Ask for kernels; `build` makes them."""
-        for row, constants in kernels:
-            name = row.host_name + self.family.suffix(constants)
-            arguments = [ported_argument(a, self.target) for a in row.arguments]
-            spelled = ", ".join([*arguments, *(str(value).lower() for value in constants.values())])
-            kernel = f"{self.family.template}<{spelled}>"
-            line = f'template [[host_name("{name}")]] [[kernel]] decltype({kernel}) {kernel};\n'
-            self.wanted[name] = f"{self.source}\n{line}"
-
-    def build(self, jobs: int, progress: Progress) -> None:
-        from porter.metal import Library
-
-        def compiled(name: str) -> Any:
-            return Library(self.wanted[name])[name]
-
-        with ThreadPoolExecutor(jobs) as pool:
-            for number, (name, kernel) in enumerate(zip(self.wanted, pool.map(compiled, self.wanted), strict=True)):
-                self.kernels[name] = kernel
-                progress("outputs: compiling kernels", number + 1, len(self.wanted))
-
-    def run(self, launch: Launch) -> Any:
-        """The decoded result of one launch."""
-        axes, case = launch.axes, launch.case
-        batch = case.exact.shape[:-2]
-        m, n = case.exact.shape[-2:]
-        name = launch.row.host_name + self.family.suffix(launch.constants)
-        out = encode(np.full(case.exact.shape, np.nan), case.dtype)
-        operands = [
-            _operand(case.a, axes["transpose_a"], case.dtype),
-            _operand(case.b, axes["transpose_b"], case.dtype),
-        ]
-        c = None if case.c is None else encode(case.c, case.dtype)
-        tiles = {"m": -(-m // axes["bm"]), "n": -(-n // axes["bn"])}
-        stacked = launch.constants["has_batch"]
-        strides = [_batch_strides(x, batch) for x in (case.a, case.b, *([] if case.c is None else [case.c]))]
-        plain = [0 if stacked or not s else s[-1] for s in strides]
-        count = int(np.prod(batch, dtype=np.int64))
-        buffers: dict[int, Any] = {
-            0: operands[0],
-            1: operands[1],
-            2: out if c is None else c,
-            3: out,
-            4: self._struct(
-                "GEMMParams",
-                M=m,
-                N=n,
-                K=case.inner,
-                lda=m if axes["transpose_a"] else case.inner,
-                ldb=case.inner if axes["transpose_b"] else n,
-                ldd=n,
-                tiles_n=tiles["n"],
-                tiles_m=tiles["m"],
-                batch_stride_a=plain[0],
-                batch_stride_b=plain[1],
-                batch_stride_d=m * n,
-                swizzle_log=self.family.tiles.swizzle_log,
-                gemm_k_iterations_aligned=case.inner // axes["bk"],
-                batch_ndim=len(batch),
-            ),
-            5: self._struct(
-                "GEMMAddMMParams",
-                ldc=n if c is not None else 0,
-                fdc=1 if c is not None else 0,
-                batch_stride_c=plain[2] if c is not None else 0,
-                alpha=case.alpha,
-                beta=case.beta,
-            ),
-            6: np.array(batch if stacked else [0], np.int32),
-            7: np.array(list(itertools.chain(*strides)) if stacked else [0], np.int64),
-        }
-        group = (32, int(axes["wn"]), int(axes["wm"]))
-        self.kernels[name](buffers, (tiles["n"] * group[0], tiles["m"] * group[1], count * group[2]), group)
-        return decode(out, case.dtype)
-
-    def _struct(self, name: str, **values: float) -> bytes:
-        struct: ParamsStruct = self.structs[name]
-        unknown = set(values) ^ {field.name for field in struct.fields}
-        if unknown:
-            raise ProofError(f"{name} has not the fields that the ring fills: {', '.join(sorted(unknown))}")
-        layout = np.dtype(
-            {
-                "names": [f.name for f in struct.fields],
-                "formats": [{"float": "<f4", "int64_t": "<i8"}.get(f.type.split()[-1], "<i4") for f in struct.fields],
-                "offsets": [f.offset for f in struct.fields],
-                "itemsize": struct.size,
-            }
-        )
-        return np.array([tuple(values[f.name] for f in struct.fields)], layout).tobytes()
+def run_jobs(jobs: Sequence[Job], case: Case) -> tuple[Outcome, ...]:
+    """What every job comes to; with `case.recall`, what was found before for the same inputs is not run again."""
+    label = f"outputs: running kernels of {case.family.name}"
+    whole = sum(len(job.rows) for job in jobs)
+    case.progress(label, 0, whole)
+    keys = [kept_outcomes.key(job) for job in jobs]
+    found = {number: kept_outcomes.recall(key) if case.recall else None for number, key in enumerate(keys)}
+    fresh = [number for number, outcomes in found.items() if outcomes is None]
+    done = whole - sum(len(jobs[number].rows) for number in fresh)
+    for number, outcomes in compare_all([jobs[number] for number in fresh], max(case.jobs, 1)):
+        found[fresh[number]] = outcomes
+        kept_outcomes.keep(keys[fresh[number]], outcomes)
+        done += len(outcomes)
+        case.progress(label, done, whole)
+    return tuple(one for outcomes in found.values() if outcomes for one in outcomes)
 
 
-def _operand(values: Any, transposed: bool, dtype: str) -> Any:
-    return encode(np.swapaxes(values, -1, -2) if transposed else values, dtype)
+# ---------------------------------------------------------------------------------------------------------------------
+# From outcomes to proofs
 
 
-def _batch_strides(values: Any, batch: tuple[int, ...]) -> list[int]:
-    """Strides in elements over the batch dimensions; 0 where the operand is broadcast."""
-    sizes = values.shape[:-2]
-    matrix = values.shape[-1] * values.shape[-2]
-    steps = [int(np.prod(sizes[i + 1 :], dtype=np.int64)) * matrix for i in range(len(sizes))]
-    return [0 if size == 1 and full != 1 else step for size, step, full in zip(sizes, steps, batch, strict=True)]
+def conclude(case: Case, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> tuple[Proof, ...]:
+    """The proofs. A claim that is made of no kernel is left out; with neither, one says that nothing was run."""
+    witness = str(getattr(generator(case.family), "WITNESS", "numpy"))
+    lacking = {row.host_name for job in jobs if job.library is None for row in job.rows}
+    notes = (
+        [] if not lacking else [f"Apple's compiled library lacks {len(lacking)} kernels: of them see the other claim"]
+    )
+    bodies = [] if case.has_source else ["the bodies were not at hand: it is Apple's compiled kernels that were run"]
+    apple = [(one.host_name, one.apple) for one in outcomes if one.apple]
+    expected = [(one.host_name, one.expected) for one in outcomes if one.expected]
+    proofs = (
+        _proof(case, APPLE_CLAIM, LIBRARY, apple, notes),
+        _proof(case, EXPECTED_CLAIM, witness, expected, bodies),
+    )
+    made = tuple(proof for proof in proofs if proof is not None)
+    if made:
+        return made
+    why = "neither the kernels' bodies nor Apple's compilation of them are at hand, or nothing says what is expected"
+    return (Proof(Ring.OUTPUTS, case.family.name, EXPECTED_CLAIM, witness, Status.NOT_RUN, 0, why),)
+
+
+def _proof(
+    case: Case, claim: str, witness: str, found: Sequence[tuple[str, Found]], notes: Sequence[str]
+) -> Proof | None:
+    if not found:
+        return None
+    templates = {row.host_name: row.template for row in case.chosen}
+    ordered = sorted(found, key=lambda pair: pair[0])
+    kernels = tuple(
+        KernelResult(name, _status(case, templates[name], one), one.cases, one.why, one.basis, one.details)
+        for name, one in ordered
+    )
+    status, why = _verdict(case, ordered, kernels)
+    facts = (*notes, *_facts([one for _, one in found]))
+    cases = sum(one.cases for _, one in found)
+    return Proof(Ring.OUTPUTS, case.family.name, claim, witness, status, cases, why, facts, kernels)
+
+
+def _status(case: Case, template: str, found: Found) -> Status:
+    """Where integer constants choose among ways through a kernel, only samples of their values were run."""
+    if found.status == "equal":
+        return Status.SAMPLED if case.family.is_sampled(template) else Status.PROVED
+    return Status.DIFFERS if found.status == "differs" else Status.NOT_RUN
+
+
+def _verdict(case: Case, found: Sequence[tuple[str, Found]], kernels: Sequence[KernelResult]) -> tuple[Status, str]:
+    """What the claim may call itself, and the smallest case that speaks against it."""
+    for status in (Status.DIFFERS, Status.NOT_RUN):
+        wrong = [pair for pair, kernel in zip(found, kernels, strict=True) if kernel.status is status]
+        if wrong:
+            name, one = min(wrong, key=lambda pair: (pair[1].smallest, pair[0]))
+            return status, f"{len(wrong)} of {len(found)} kernels; smallest case: {name}, {one.why}"
+    sampled = any(kernel.status is Status.SAMPLED for kernel in kernels)
+    return (Status.SAMPLED if sampled else case.status), ""
+
+
+def _facts(found: Sequence[Found]) -> Iterator[str]:
+    """How many kernels agree on which basis, and what was compared."""
+    bases = [one for one in found if one.basis and one.status == "equal"]
+    if bases:
+        within = [one for one in bases if one.within]
+        called = [one for one in bases if not one.within and CALLS in one.basis]
+        fused = sum(FUSED in one.basis for one in bases)
+        parts = [f"{len(bases) - len(within) - len(called)} {EXACT}"]
+        parts += [f"{len(called)} {EXACT} though they call what hides an order or a rounding"] if called else []
+        worst = max((one.worst for one in within), default=0.0)
+        parts += [f"{len(within)} within the tolerance, by at most {worst:.2g} of it"] if within else []
+        yield f"of the kernels that agree: {', '.join(parts)}"
+        if fused:
+            yield f"{fused} of them {FUSED}"
+    else:
+        worst = max((one.worst for one in found if one.status == "equal"), default=0.0)
+        yield f"the largest error is {worst:.2g} of the family's tolerance, which its YAML derives"
+    yield POLICY

@@ -53,7 +53,7 @@ _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "STEEL_PORT_META
 def compare_all(jobs: Sequence[Job], processes: int) -> Iterator[tuple[int, tuple[Outcome, ...]]]:
     """(the job's number, what came of it) for every job, in the order in which they end.
 
-    Raises ToolchainError where no process can be started, and ProofError where a job cannot be done (there is no generator).
+    Raises ToolchainError where no process can be started, and ProofError where a job cannot be done.
     """
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in range(len(jobs)):
