@@ -54,7 +54,7 @@ def _files(family: Family, part: Part, sources: Sources, facts: Mapping[str, Fil
 
 def _includes(family: Family, table: str, facts: Mapping[str, FileFacts]) -> Iterator[SpecError]:
     """Kernels are parsed and ported behind the YAML's preamble: it has to be the one that upstream compiles with."""
-    included = [include.path for include in facts[table].includes if not include.angled]
+    included = list(_included(family, table, facts))
     own = [path for path in included if path in family.sources_of_kernels]
     preamble = [path for path in included if path not in family.sources_of_kernels]
     if [*preamble, *own] != included:
@@ -66,6 +66,18 @@ def _includes(family: Family, table: str, facts: Mapping[str, FileFacts]) -> Ite
     elif own != [path for path in family.sources_of_kernels if path in included]:
         what = f"{PurePosixPath(table).name} includes its kernels in another order"
         yield wrong(family, "sources.kernels", what, f"kernels: [{', '.join(own)}]")
+
+
+def _included(family: Family, table: str, facts: Mapping[str, FileFacts]) -> Iterator[str]:
+    """What the table includes by its path; of a file that only includes kernels of the family (reduce.h), those."""
+    for include in facts[table].includes:
+        if include.angled:
+            continue
+        inner = [one.path for one in facts[include.path].includes] if include.path in facts else []
+        if inner and facts[include.path].only_includes and set(inner) <= set(family.sources_of_kernels):
+            yield from inner
+        else:
+            yield include.path
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ def main(names: tuple[str, ...], root: Path) -> None:
     from porter.parse.check import problems
     from porter.parse.corpus import file_facts, read_parts
     from porter.parse.part import owned
+    from porter.parse.requests import with_requests
     from porter.upstream import vendored
 
     found: list[SteelPortError] = []
@@ -33,8 +34,9 @@ def main(names: tuple[str, ...], root: Path) -> None:
     for name in names:
         try:
             (family,) = load_families([name])
-            (part,) = read_parts(sources, (family,), jobs=1)
-            wrong: list[SpecError] = problems(family, part, sources, file_facts(sources))
+            asked = with_requests(sources, (family,))
+            (part,) = read_parts(asked, (family,), jobs=1)
+            wrong: list[SpecError] = problems(family, part, asked, file_facts(asked))
             found += wrong
             rows = len(part.instantiations) or len(family.instantiations())
             click.echo(f"{name}: {len(owned(family, part))} kernels, {rows} host names, {len(wrong)} problems")

@@ -24,22 +24,25 @@ class DefinedKernel:
 @dataclass(frozen=True)
 class FileFacts:
     """In the order of the file. `kernels` are those that it defines outside of macros, read off the tokens alone: no
-    compiler reads a file that no family includes."""
+    compiler reads a file that no family includes. `only_includes`: it has includes and no text of its own."""
 
     includes: tuple[Include, ...]
     macros: tuple[Macro, ...]
     notice: Notice
     kernels: tuple[DefinedKernel, ...]
+    only_includes: bool
 
 
 def read_file(path: str, text: str, licence: str) -> FileFacts:
     """`licence` is the SPDX expression of upstream's LICENSE. Raises ParseError (file:line)."""
     tokens = tokenize(text)
+    includes, macros = read_includes(path, tokens), read_macros(path, tokens)
     return FileFacts(
-        read_includes(path, tokens),
-        read_macros(path, tokens),
+        includes,
+        macros,
         read_notice(path, tokens, licence),
         tuple(_defined_kernels(path, tokens)),
+        bool(includes) and not macros and all(token.directive for token in significant(tokens)),
     )
 
 
