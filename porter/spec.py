@@ -143,12 +143,25 @@ class NameTable:
 
 
 @dataclass(frozen=True)
+class Request:
+    """A kernel whose text upstream's host code formats when it is asked for it.
+
+    `string` is the format string's name in `file`, `values` what stands for its `{0}`, `{1}`, ... in that order.
+    """
+
+    host_name: str
+    file: str
+    string: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Family:
     """One kernel family. `path` is the YAML file, relative to the specs folder; `digest` is its SHA-256.
 
     `sources_of_kernels` are the files whose kernels the family owns, in the order in which upstream's `.metal` file
     (`table`) includes them behind `preamble`; where the bodies stand in that file itself it is the only one. `table` is
-    None where upstream instantiates at run time only. `copyright` and `licence` are those of the upstream values that
+    None where upstream instantiates at run time only: the tables then are the requests that are proved. `copyright` and `licence` are those of the upstream values that
     the YAML restates. `cases` is the module of porter/prove/cases that makes launches; `tolerances` are its bounds.
     """
 
@@ -169,6 +182,7 @@ class Family:
     constants: tuple[Constant, ...]
     excluded: tuple[Exclusion, ...]
     samples: tuple[Sample, ...]
+    requests: tuple[Request, ...]
     tiles: Tiles | None
     cases: str | None
     tolerances: tuple[Tolerance, ...]
@@ -360,7 +374,8 @@ def validate(data: Any, lines: Mapping[str, int], schema_path: Path, where: str)
 
 def _family(data: Any, lines: dict[str, int], name: str, text: str) -> Family:
     sources, outputs = data["sources"], data.get("outputs", {})
-    kernels = _kernels(data["kernels"])
+    requests = _requests(data)
+    kernels = (*_kernels(data["kernels"]), *(kernel for kernel, _, _ in requests))
     every = tuple(kernel.name for kernel in kernels)
     return Family(
         name=data["family"],
@@ -376,7 +391,7 @@ def _family(data: Any, lines: dict[str, int], name: str, text: str) -> Family:
         hosts=tuple(sources["host"]),
         params=tuple(data["params"]),
         kernels=kernels,
-        tables=_tables(data["host_names"]),
+        tables=(*_tables(data["host_names"]), *(table for _, table, _ in requests)),
         constants=tuple(
             Constant(
                 row["name"],
@@ -394,6 +409,7 @@ def _family(data: Any, lines: dict[str, int], name: str, text: str) -> Family:
         samples=tuple(
             Sample(tuple(row.get("kernels", every)), row["constants"], row["of"]) for row in data.get("samples", ())
         ),
+        requests=tuple(request for _, _, request in requests),
         tiles=_tiles(data["tiles"]) if "tiles" in data else None,
         cases=outputs.get("cases"),
         tolerances=tuple(
@@ -437,6 +453,23 @@ def _tables(data: Any) -> tuple[NameTable, ...]:
         )
         for row in data["tables"]
     )
+
+
+def _requests(data: Any) -> list[tuple[Kernel, NameTable, Request]]:
+    """Kernels that are formatted: each request is a kernel of its own, a plain function called by its host name."""
+    shared = {axis: tuple(rows) for axis, rows in data["host_names"].get("axes", {}).items()}
+    out = []
+    for form in data.get("formats", ()):
+        arguments = tuple(
+            ArgumentRole(r["name"], r["slot"], r["role"], r.get("gate"), r.get("dummy")) for r in form["arguments"]
+        )
+        axes = {axis: shared.get(rows, ()) if isinstance(rows, str) else rows for axis, rows in form["axes"].items()}
+        for row in NameTable("", form["grammar"], axes, ()).rows():
+            name = form["grammar"].format(**row)
+            values = tuple(value.format(**row) for value in form["values"])
+            table = NameTable(name, name, {"request": (row,)}, ())
+            out.append((Kernel(name, arguments, True), table, Request(name, form["file"], form["string"], values)))
+    return out
 
 
 def _tiles(tiles: Any) -> Tiles:

@@ -287,16 +287,20 @@ def _corpus(request: Request, sources: Sources) -> Corpus:
 
 
 def _obtain(request: Request, progress: Progress) -> tuple[Sources, str]:
+    from porter.parse.requests import with_requests
     from porter.upstream import obtain
 
-    return obtain(request.revision, request.source, request.provider, request.root / UPSTREAM_TREE, progress=progress)
+    root = request.root / UPSTREAM_TREE
+    sources, sentence = obtain(request.revision, request.source, request.provider, root, progress=progress)
+    return with_requests(sources, request.loaded_families), sentence
 
 
 def _vendored(request: Request) -> Sources:
     """What stands in upstream_mlx/, checked against its pin; nothing is fetched."""
+    from porter.parse.requests import with_requests
     from porter.upstream import vendored
 
-    return vendored(request.root / UPSTREAM_TREE)
+    return with_requests(vendored(request.root / UPSTREAM_TREE), request.loaded_families)
 
 
 def _inputs(request: Request, sources: Sources) -> str:

@@ -23,9 +23,10 @@ def read_vendored(root: Path, families: tuple[Family, ...]) -> tuple[Sources, Co
     Raises TreeError where nothing is vendored yet, and DigestMismatch where a file is not what was vendored.
     """
     from porter.parse.corpus import read_corpus
+    from porter.parse.requests import with_requests
     from porter.upstream import vendored
 
-    sources = vendored(root / UPSTREAM_TREE)
+    sources = with_requests(vendored(root / UPSTREAM_TREE), families)
     return sources, read_corpus(sources, families)
 
 
