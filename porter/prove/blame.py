@@ -8,11 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from porter.metal.frontend import parse, relative_path
-from porter.model import Corpus, Sources
-from porter.port.target import Target
-from porter.prove.sides import upstream_side
+from porter.prove.case import Case
+from porter.prove.sides import Side, upstream_side
 from porter.prove.symbols import simple_name
-from porter.spec import Family
 
 if TYPE_CHECKING:
     import clang.cindex
@@ -21,32 +19,29 @@ _FUNCTIONS = ("FUNCTION_DECL", "FUNCTION_TEMPLATE", "CXX_METHOD", "CONSTRUCTOR",
 _SCOPES = ("NAMESPACE", "STRUCT_DECL", "CLASS_DECL", "CLASS_TEMPLATE", "CLASS_TEMPLATE_PARTIAL_SPECIALIZATION")
 
 
-def blamer(
-    sources: Sources, corpus: Corpus, families: tuple[Family, ...], target: Target
-) -> Callable[[Iterable[str]], str]:
+def blamer(case: Case) -> Callable[[Iterable[str]], str]:
     """A function from symbols of upstream's IR to a phrase that names the rules that edit them. Works when called."""
 
     def blame(symbols: Iterable[str]) -> str:
         from porter.port import port
 
         wanted = {simple_name(symbol) for symbol in symbols}
-        edits = {file.source: file.edits for file in port(corpus, sources, families, target).files}
+        ported = port(case.corpus, case.sources, (case.family,), case.target)
+        edits = {file.source: file.edits for file in ported.files}
         rules: dict[str, None] = {}
-        for family in families:
-            for name, path, start, end in _extents(sources, family):
-                if name in wanted:
-                    inside = (edit.rule for edit in edits.get(path, ()) if start <= edit.start and edit.end <= end)
-                    rules.update(dict.fromkeys(inside))
+        for name, path, start, end in _extents(upstream_side(case)):
+            if name in wanted:
+                inside = (edit.rule for edit in edits.get(path, ()) if start <= edit.start and edit.end <= end)
+                rules.update(dict.fromkeys(inside))
         return f"; rules that edit there: {', '.join(rules)}" if rules else "; no rule edits there"
 
     return blame
 
 
-def _extents(sources: Sources, family: Family) -> Iterator[tuple[str, str, int, int]]:
+def _extents(side: Side) -> Iterator[tuple[str, str, int, int]]:
     """(name, file, start, end in characters) of every function with a body in the files that the family needs."""
-    files = upstream_side(sources, family).files
-    main = "".join(f'#include "{path}"\n' for path in (*family.preamble, family.kernel))
-    unit = parse(main, files)
+    files = side.files
+    unit = parse(side.main, files)
 
     def walk(cursor: clang.cindex.Cursor, scope: tuple[str, ...]) -> Iterator[tuple[str, str, int, int]]:
         for child in cursor.get_children():

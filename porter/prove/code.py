@@ -1,61 +1,86 @@
 # SPDX-FileCopyrightText: 2026 The steel-port authors
 # SPDX-License-Identifier: BSD-3-Clause
-"""Ring code, body: for every instantiation and every combination of the constants, the port's kernel is upstream's.
+"""Ring code: for every instantiation and every combination of the constants, the port's kernel is upstream's.
 
-Both sides are compiled to unoptimised IR, a slice of the instantiations at a time, and each kernel gets a digest that
-covers everything it reaches under canonical names (porter/prove/ir.py). Equal digests are the proof. What differs goes
-through LLVM's -O1 and is then `equal after O1`, with the rules whose edits stand there, or `differs`.
+The body's half stands here, the interface's in porter/prove/interface.py. Both sides are compiled to unoptimised IR, a
+unit of some instantiations at a time, and each kernel gets a digest that covers everything it reaches under canonical
+names (porter/prove/ir.py). Equal digests are the proof. What differs goes through LLVM's -O1 and is then `equal after
+O1`, with the rules whose edits stand there, or `differs`.
 """
 
 from __future__ import annotations
 
 import json
 import multiprocessing
-import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from porter.cache import cache_dir, write_atomically
-from porter.errors import ProofError
-from porter.model import Corpus, Instantiation, Proof, Ring, Sources, Status, sha256, to_data
-from porter.port.target import Target
-from porter.prove.compile import compiler_version, emit_ir, lay_out, preprocess, toolchain_digest
+from porter.model import Instantiation, Proof, Ring, Status, sha256, to_data
+from porter.prove.blame import blamer
+from porter.prove.case import LIBRARY, Case, Claim, Progress
+from porter.prove.compile import compiler_version, emit_ir, lay_out, toolchain_digest
 from porter.prove.difference import Comparison, Pair, Verdict, smallest
-from porter.prove.host import output_of
 from porter.prove.ir import Module
-from porter.prove.sides import (
-    METAL_DEFINITIONS,
-    Side,
-    emitted_instantiations,
-    port_side,
-    table_path,
-    tokens,
-    upstream_side,
-    without_foreign_includes,
-)
+from porter.prove.kernels import kernel_results
+from porter.prove.names import is_nax
+from porter.prove.sides import Side, emitted_instantiations, port_side, upstream_side
 from porter.prove.symbols import simple_name
-from porter.prove.units import Unit, plain_unit, port_unit, slices, upstream_unit
-from porter.spec import Family
+from porter.prove.units import Unit, parts, port_unit, upstream_unit
 
-Progress = Callable[[str, int, "int | None"], None]
 Blame = Callable[[Iterable[str]], str]
 
 CLAIM = "every kernel's body is upstream's, renamed"
-FLAT_CLAIM = "the run-time source is the headers"
-FLAT_WITNESS = "the emitted headers"
 WITNESS = "unoptimised IR of both"
 
-# Workers at once, and so at most 0.8 GB.
 _WORKERS = 2
-# Instantiations a unit: with 48 combinations its IR is 8 MB, and the compiler needs up to 330 MB (complex64).
-_SLICE = 6
+# Instantiations a unit. The reductions, whose kernels are many and small, make 15 MB of IR so, and their compiler
+# takes 190 MB; measured on all families of v0.30.1 (tools/bench code).
+_ROWS = 800
 # The modules that decide what a digest means: results kept under another text of them are not looked at.
 _DECIDING = ("ir.py", "difference.py", "optimise.py", "code.py")
 _INITIALISERS = "@llvm.global_ctors"
+INITIALISATION = "initialisation before any kernel runs"
+
+
+def claims(case: Case) -> Iterator[Claim]:
+    """What the ring code claims of a family. Without the bodies there is nothing to compare."""
+    from porter.prove import compiled_interface, flattened, interface
+
+    yield Claim(Ring.CODE, interface.CLAIM, interface.WITNESS, partial(interface.prove_interface, case))
+    if not is_nax(case.family) and case.family.table is not None:
+        compiled = partial(compiled_interface.prove_compiled_interface, case)
+        yield Claim(Ring.CODE, compiled_interface.CLAIM, LIBRARY, compiled)
+    yield Claim(Ring.CODE, CLAIM, WITNESS, partial(prove_bodies, case, blamer(case)))
+    yield Claim(Ring.CODE, flattened.CLAIM, flattened.WITNESS, partial(flattened.prove_flattened, case))
+
+
+@dataclass(frozen=True)
+class Task:
+    """One unit of both sides. `hosts`: what is compared -> upstream's host name."""
+
+    upstream: Unit
+    port: Unit
+    hosts: Mapping[str, str]
+    upstream_side: Side
+    port_side: Side
+
+    @property
+    def key(self) -> str:
+        texts = (self.upstream.text, self.port.text, self.upstream_side.digest, self.port_side.digest)
+        return sha256("\n".join([_code_digest(), toolchain_digest(), *texts]).encode())
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a unit came to: how many comparisons were equal as they stood, and a verdict on each that was not."""
+
+    equal: int
+    verdicts: tuple[Verdict, ...]
 
 
 @lru_cache(maxsize=1)
@@ -63,88 +88,29 @@ def _code_digest() -> str:
     return sha256(b"".join((Path(__file__).parent / name).read_bytes() for name in _DECIDING))
 
 
-@dataclass(frozen=True)
-class Task:
-    """One slice: the units of both sides, and upstream's plain unit that vouches for the wrapped one."""
-
-    upstream: Unit
-    plain: Unit
-    port: Unit
-    upstream_files: Mapping[str, str]
-    port_files: Mapping[str, str]
-
-    @property
-    def key(self) -> str:
-        files = (
-            f"{path} {sha256(text.encode())}"
-            for side in (self.upstream_files, self.port_files)
-            for path, text in side.items()
-        )
-        return sha256(
-            "\n".join(
-                [_code_digest(), toolchain_digest(), self.upstream.text, self.plain.text, self.port.text, *files]
-            ).encode()
-        )
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a slice came to: how many kernels were equal as they stood, and a verdict on each that was not."""
-
-    equal: int
-    verdicts: tuple[Verdict, ...]
-
-
-def prove_bodies(
-    sources: Sources,
-    corpus: Corpus,
-    family: Family,
-    overlay_root: Path,
-    target: Target,
-    jobs: int,
-    progress: Progress,
-    blame: Blame | None = None,
-    recall: bool = True,
-) -> Proof:
-    """Compare every kernel. `blame` names the rules behind functions of upstream, given by their names in the IR.
+def prove_bodies(case: Case, blame: Blame | None = None) -> Proof:
+    """Compare every chosen kernel. `blame` names the rules behind functions of upstream, by their names in the IR.
 
     Raises ToolchainError where a tool is missing, DigestMismatch where upstream's bytes are not the pinned ones, and
-    ProofError where the sources cannot be compiled.
+    ProofError where the sources cannot be compiled or the overlay lacks a kernel.
     """
-    upstream = upstream_side(sources, family)
-    port = port_side(overlay_root, target, family)
-    emitted = {row.host_name: row for row in emitted_instantiations(overlay_root, target, family)}
-    rows = [row for row in corpus.instantiations if row.template == family.template]
-    tasks = list(make_tasks(upstream, port, family, target.header(family.kernel), rows, emitted))
-    outcomes = list(run_tasks(tasks, jobs, progress, recall))
+    upstream, port = upstream_side(case), port_side(case)
+    tasks = list(make_tasks(case, upstream, port))
+    found = list(run_tasks(tasks, case.jobs, case.progress, case.recall))
     notes = (upstream.patch_note(), port.patch_note(), f"compiler: {compiler_version()}, the same for both sides")
-    return conclude(family, outcomes, notes, blame)
+    return conclude(case, found, notes, blame)
 
 
-def make_tasks(
-    upstream: Side,
-    port: Side,
-    family: Family,
-    header: str,
-    rows: list[Instantiation],
-    emitted: Mapping[str, Instantiation],
-) -> Iterator[Task]:
-    """One task a slice. Raises ProofError where the overlay lacks a kernel: then there is nothing to compare with."""
-    for part in slices(family, rows, _SLICE):
-        unit = upstream_unit(family, part)
-        missing = [name for name in unit.roots if name not in emitted]
-        if missing:
-            raise ProofError(
-                f"{len(missing)} kernels are not in the overlay's table, the first is {missing[0]}",
-                next_step="see the ring names",
-            )
-        plain = plain_unit(family, part.rows, part.combinations[-1])
-        yield Task(
-            unit, plain, port_unit(header, [emitted[name] for name in unit.roots]), upstream.patched, port.patched
-        )
+def make_tasks(case: Case, upstream: Side, port: Side) -> Iterator[Task]:
+    """One task a unit. Raises ProofError where the overlay lacks a kernel: then there is nothing to compare with."""
+    emitted: dict[str, Instantiation] = {row.host_name: row for row in emitted_instantiations(case)}
+    for part in parts(case.family, case.chosen, _ROWS):
+        unit = upstream_unit(case, upstream, part)
+        hosts = dict(zip(unit.roots, (row.host_name for row in part.rows), strict=True))
+        yield Task(unit, port_unit(case, part, emitted), hosts, upstream, port)
 
 
-def run_tasks(tasks: list[Task], jobs: int, progress: Progress, recall: bool = True) -> Iterator[Outcome]:
+def run_tasks(tasks: list[Task], jobs: int, progress: Progress, recall: bool = True) -> Iterator[tuple[Task, Outcome]]:
     """The outcomes, in no order; with `recall`, what was found before for the same inputs is taken from the cache."""
     label = "code: comparing kernels"
     progress(label, 0, len(tasks))
@@ -157,12 +123,12 @@ def run_tasks(tasks: list[Task], jobs: int, progress: Progress, recall: bool = T
             continue
         done += 1
         progress(label, done, len(tasks))
-        yield kept
+        yield task, kept
     for task, outcome in _run_fresh(fresh, jobs):
         write_atomically(_place(task.key), json.dumps(to_data(outcome)).encode())
         done += 1
         progress(label, done, len(tasks))
-        yield outcome
+        yield task, outcome
 
 
 def _run_fresh(tasks: list[Task], jobs: int) -> Iterator[tuple[Task, Outcome]]:
@@ -183,91 +149,61 @@ def _run_fresh(tasks: list[Task], jobs: int) -> Iterator[tuple[Task, Outcome]]:
 
 
 def compare(task: Task) -> Outcome:
-    """Compile the units of one slice and compare their kernels."""
-    with tempfile.TemporaryDirectory(prefix="steel-port-") as temporary:
-        folder = Path(temporary)
-        lay_out(task.upstream_files, folder / "upstream")
-        lay_out(task.port_files, folder / "port")
-        upstream = Module(emit_ir(task.upstream.text, folder / "upstream"))
-        _check_plain(task, upstream, Module(emit_ir(task.plain.text, folder / "upstream")))
-        port = Module(emit_ir(task.port.text, folder / "port"))
+    """Compile the unit of each side and compare their kernels."""
+    upstream = Module(compiled(task.upstream, task.upstream_side))
+    port = Module(compiled(task.port, task.port_side))
     pairs = {
         key: Pair(upstream.pointee(variable), port.pointee(task.port.roots[key]))
         for key, variable in task.upstream.roots.items()
     }
     if _INITIALISERS in upstream.symbols or _INITIALISERS in port.symbols:
-        pairs["initialisation before any kernel runs"] = Pair(_INITIALISERS, _INITIALISERS)
+        pairs[INITIALISATION] = Pair(_INITIALISERS, _INITIALISERS)
     comparison = Comparison(upstream, port)
     differing = {key: pair for key, pair in pairs.items() if not comparison.same(pair)}
     return Outcome(len(pairs) - len(differing), comparison.verdicts(differing))
 
 
-def _check_plain(task: Task, wrapped: Module, plain: Module) -> None:
-    for key, variable in task.plain.roots.items():
-        if plain.digest(plain.pointee(variable)) != wrapped.digest(wrapped.pointee(task.upstream.roots[key])):
-            raise ProofError(
-                f"{key} is another kernel when upstream's header stands in a namespace",
-                expected="the same code as at global scope",
-                next_step="report this as a bug",
-            )
+def compiled(unit: Unit, side: Side) -> str:
+    """The unit's IR."""
+    with tempfile.TemporaryDirectory(prefix="steel-port-") as temporary:
+        lay_out(side.patched, Path(temporary))
+        return emit_ir(unit.text, Path(temporary))
 
 
-def conclude(family: Family, outcomes: list[Outcome], notes: tuple[str, ...], blame: Blame | None) -> Proof:
-    """One proof over all slices."""
-    verdicts = [verdict for outcome in outcomes for verdict in outcome.verdicts]
-    cases = sum(outcome.equal for outcome in outcomes) + len(verdicts)
+def conclude(case: Case, found: list[tuple[Task, Outcome]], notes: tuple[str, ...], blame: Blame | None) -> Proof:
+    """One proof over all units, with what was found for each of upstream's kernels."""
+    family = case.family
+    verdicts = [verdict for _, outcome in found for verdict in outcome.verdicts]
+    cases = sum(outcome.equal for _, outcome in found) + len(verdicts)
+    kernels = kernel_results(case, ((task.hosts, outcome.verdicts) for task, outcome in found))
     wrong = [verdict for verdict in verdicts if not verdict.equal_after_o1]
-    if not verdicts:
-        return Proof(Ring.CODE, family.name, CLAIM, WITNESS, Status.PROVED, cases, "", notes)
-    rules = blame(dict.fromkeys(name for verdict in (wrong or verdicts) for name in verdict.functions)) if blame else ""
+    rules = blame(dict.fromkeys(name for one in (wrong or verdicts) for name in one.functions)) if blame else ""
     if wrong:
         shown = smallest(wrong)
         where = f"smallest: {shown.key}, in {_listed(shown.functions)}"
         why = f"{len(wrong)} of {cases} kernels; {where}{rules}\n{shown.shown}"
-        return Proof(Ring.CODE, family.name, CLAIM, WITNESS, Status.DIFFERS, cases, why, notes)
-    functions = _listed(name for verdict in verdicts for name in verdict.functions)
-    why = f"{len(verdicts)} of {cases} kernels, which differ before O1 in {functions}{rules}"
-    return Proof(Ring.CODE, family.name, CLAIM, WITNESS, Status.EQUAL_AFTER_O1, cases, why, notes)
+        return Proof(Ring.CODE, family.name, CLAIM, WITNESS, Status.DIFFERS, cases, why, notes, kernels)
+    why = ""
+    if verdicts:
+        functions = _listed(name for verdict in verdicts for name in verdict.functions)
+        why = f"{len(verdicts)} of {cases} kernels, which differ before O1 in {functions}{rules}"
+    status = Status.EQUAL_AFTER_O1 if verdicts else Status.PROVED
+    if case.status is Status.SAMPLED or any(one.status is Status.SAMPLED for one in kernels):
+        status, notes = Status.SAMPLED, (*notes, *_sampled_notes(case))
+    return Proof(Ring.CODE, family.name, CLAIM, WITNESS, status, cases, why, notes, kernels)
+
+
+def _sampled_notes(case: Case) -> Iterator[str]:
+    if case.status is Status.SAMPLED:
+        yield f"{len(case.chosen)} of {len(case.rows)} kernels were looked at"
+    for name in case.family.kernel_names:
+        if case.family.is_sampled(name):
+            yield f"{name}: integer constants have {len(case.family.combinations(name))} sets of values, a sample"
 
 
 def _listed(symbols: Iterable[str]) -> str:
     names = sorted({simple_name(symbol) for symbol in dict.fromkeys(symbols)})
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# The flattened source
-
-_INCLUDE = re.compile(r"^[ \t]*#[ \t]*include[ \t]*<([^>]+)>", re.M)
-
-
-def _foreign_includes(texts: Iterable[str], files: Mapping[str, str]) -> list[str]:
-    """The headers that `texts` include and that are not among `files`: Metal's own, without which nothing compiles."""
-    return sorted({path for text in texts for path in _INCLUDE.findall(text)} - set(files))
-
-
-def prove_flattened(family: Family, overlay_root: Path, target: Target) -> Proof:
-    """The string that is compiled at run time against the header that was compared with upstream, after the
-    preprocessor: the same tokens mean the same kernels."""
-    port = port_side(overlay_root, target, family)
-    root = overlay_root / "pytorch" / target.source_root
-    name = table_path(overlay_root, target, family).name.replace(".metal", "Source.h")
-    namespace = f"{'::'.join(target.namespaces['mlx'])}::steel::{family.name.removeprefix('steel_')}"
-    printer = f"int main() {{ std::fputs({namespace}::kSource, stdout); }}\n"
-    program = f"#include <{target.operations}/{name}>\n#include <cstdio>\n{printer}"
-    path = root / target.operations / name
-    flat = "\n".join("\t".join(line) for line in output_of(program, root))  # as the host's compiler has it
-    mine = _foreign_includes(port.files.values(), port.files)
-    theirs = _foreign_includes([flat], port.files)
-    mine += tokens(port.preprocessed([target.header(family.kernel)]))
-    theirs += tokens(preprocess(without_foreign_includes(flat, {}), definitions=METAL_DEFINITIONS))
-    count = len(mine)
-    if mine == theirs and mine:
-        return Proof(Ring.CODE, family.name, FLAT_CLAIM, FLAT_WITNESS, Status.PROVED, count)
-    first = next((i for i, (a, b) in enumerate(zip(mine, theirs, strict=False)) if a != b), min(len(mine), len(theirs)))
-    there, here = (" ".join(found[first : first + 6]) for found in (mine, theirs))
-    why = f"token {first}: {there!r} in the headers, {here!r} in {path.name}"
-    return Proof(Ring.CODE, family.name, FLAT_CLAIM, FLAT_WITNESS, Status.DIFFERS, count, why)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

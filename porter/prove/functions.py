@@ -9,18 +9,20 @@ look alike, and matched to functions by the extents that libclang gives for that
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from porter.metal.frontend import VIRTUAL_ROOT, parse
 from porter.prove.sides import Side
+from porter.spec import Family
 
 _FUNCTIONS = ("FUNCTION_DECL", "FUNCTION_TEMPLATE", "CXX_METHOD", "CONSTRUCTOR", "DESTRUCTOR", "CONVERSION_FUNCTION")
 _SCOPES = ("NAMESPACE", "STRUCT_DECL", "CLASS_DECL", "CLASS_TEMPLATE", "CLASS_TEMPLATE_PARTIAL_SPECIALIZATION")
 _FILE = "side.h"
 _SPACES = re.compile(r'"(?:[^"\\\n]|\\.)*"|\b(device|threadgroup|constant|thread)\b(?!\s*\()')
 _FUNCTION_CONSTANT = re.compile(r"[^;{}]*\[\[\s*function_constant\s*\(\s*\d+\s*\)\s*\]\]\s*;")
+_INSTANTIATION = re.compile(r"\btemplate\s*\[\[\s*host_name\b[^;]*;")
 _PRAGMA = re.compile(r"^[ \t]*#[ \t]*pragma[ \t]+([^\n]*)", re.M)
 _PIECE = re.compile(r'^[ \t]*#[ \t]*pragma[ \t]+([^\n]*)|"(?:[^"\\\n]|\\.)*"|\b(for|while|do)\b|([{}])|(\S)', re.M)
 
@@ -58,9 +60,9 @@ class Shapes:
         return [loop for shape in self.functions.values() for loop in shape.loops]
 
 
-def shapes(side: Side, paths: Iterable[str], rename: Callable[[str], str]) -> Shapes:
+def shapes(side: Side, family: Family, rename: Callable[[str], str]) -> Shapes:
     """Functions are called by scope, name and, where several are called so, a number."""
-    text = side.preprocessed(paths)
+    text = side.preprocessed
     found: dict[str, Shape] = {}
     outside, position = [], 0
     for name, start, end in _functions(text):
@@ -71,13 +73,22 @@ def shapes(side: Side, paths: Iterable[str], rename: Callable[[str], str]) -> Sh
         found[key] = Shape(tuple(loops_of(text[start:end])), spaces_of(text[start:end]))
         outside.append(text[position:start])
         position = max(position, end)
-    rest = "".join([*outside, text[position:]])
+    rest = _declarations("".join([*outside, text[position:]]), family)
     # `clang diagnostic` decides which warnings are printed, never what code is made.
     pragmas = tuple(
         p for p in (" ".join(found.split()) for found in _PRAGMA.findall(text)) if not p.startswith("clang diagnostic")
     )
-    # A function constant's own declaration is gone from the port, by decision.
-    return Shapes(found, spaces_of(_FUNCTION_CONSTANT.sub(";", rest)), pragmas)
+    return Shapes(found, spaces_of(rest), pragmas)
+
+
+def _declarations(text: str, family: Family) -> str:
+    """What stands outside of functions, without what the port has elsewhere by decision: a function constant is a
+    template parameter or has a macro's value, and explicit instantiations stand in the table."""
+    names = "|".join(constant.name for constant in family.constants)
+    lowered = re.compile(rf"[^;{{}}]*\b(?:{names})\s*=\s*\w+\s*;") if names else None
+    for pattern in (_FUNCTION_CONSTANT, _INSTANTIATION, lowered):
+        text = pattern.sub(";", text) if pattern is not None else text
+    return text
 
 
 def spaces_of(text: str) -> tuple[str, ...]:

@@ -4,72 +4,85 @@
 
 IR without attributes and address spaces is blind to swapped buffer slots, wrong address spaces, lost thread limits and
 wrong gates; and a lost unroll pragma may vanish in the optimiser. Here every host name's template arguments, every
-argument of the kernel, its thread limit, every loop with its pragma, and the overloads that the shim has to hide are
-compared, upstream's under the renames that specs/targets/ states. A second claim holds the port's kernel against what
-Apple's compiler recorded about its own (`!air.kernel`).
+argument of each kernel, its thread limit, every loop with its pragma, and the overloads that the shim has to hide are
+compared, upstream's under the renames that specs/targets/ states. A second claim holds the port's kernels against what
+Apple's compiler recorded about its own (porter/prove/compiled_interface.py).
 """
 
 from __future__ import annotations
 
-import ast
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import zip_longest
-from pathlib import Path
 
 from porter.errors import ProofError
-from porter.metal import air
 from porter.metal.frontend import KernelArgumentDeclaration, KernelDeclaration, declared_kernels, parse
-from porter.model import Corpus, Instantiation, Proof, Ring, Sources, Status
+from porter.model import Instantiation, Proof, Ring, Status
 from porter.port.target import Target
+from porter.prove.case import Case
 from porter.prove.functions import Shapes, shapes
+from porter.prove.kernels import each
 from porter.prove.sides import Side, emitted_instantiations, port_side, tokens, upstream_side
-from porter.spec import Family, spell
+from porter.spec import Family, Kernel, spell
 
 CLAIM = "every kernel's interface is upstream's"
-COMPILED_CLAIM = "every kernel's interface is Apple's"
+WITNESS = "both syntax trees"
 _SHOWN = 4
 # The patch of porter/metal/patches.py that blanks whole definitions.
 TWINS = "address space twin"
 
 
-def prove_interface(sources: Sources, corpus: Corpus, family: Family, overlay_root: Path, target: Target) -> Proof:
+def prove_interface(case: Case) -> Proof:
     """Both syntax trees. Raises ParseError where a side cannot be parsed."""
-    upstream, port = upstream_side(sources, family), port_side(overlay_root, target, family)
-    emitted = emitted_instantiations(overlay_root, target, family)
-    rows = [row for row in corpus.instantiations if row.template == family.template]
-    rename = Renames(target)
-    mine = upstream_kernel(upstream, family)
-    theirs = port_kernel(port, family, target)
-    seen = shapes(upstream, [*family.preamble, family.kernel], rename.text)
-    ported = shapes(port, [target.header(family.kernel)], lambda text: text)
+    family, rename = case.family, Renames(case.target)
+    upstream, port = upstream_side(case), port_side(case)
+    emitted = emitted_instantiations(case)
+    mine, theirs = declarations(upstream), declarations(port)
+    seen, ported = shapes(upstream, family, rename.text), shapes(port, family, lambda text: text)
     hidden = hidden_overloads(upstream, rename.text), hidden_overloads(port, lambda text: text)
-    gate_notes, gate_problems = gates(mine, family)
-    problems = [
-        *gate_problems,
-        *host_name_problems(rows, emitted, family, rename),
-        *kernel_problems(mine, theirs, family, rename),
+    gate_notes: dict[str, None] = {}
+    of_kernel: dict[str, list[str]] = {}
+    for kernel in family.kernels:
+        notes, problems = gates(_found(mine, kernel.name, upstream), kernel, family)
+        gate_notes.update(dict.fromkeys(notes))
+        problems += kernel_problems(mine[kernel.name], _found(theirs, kernel.name, port), family, rename)
+        of_kernel[kernel.name] = [f"{kernel.name}: {problem}" for problem in problems]
+    of_row = host_name_problems(case, emitted, rename)
+    shared = [
         *shape_problems(seen, ported),
+        *(f"kernel {name} is the port's alone" for name in sorted(theirs.keys() - mine.keys())),
         *(
             f"hidden from the compiler on one side only: {' '.join(text.split())[:80]}"
-            for text in hidden[0] ^ hidden[1]
+            for text in sorted(hidden[0] ^ hidden[1])
         ),
     ]
-    counted = len(emitted) + len(theirs.arguments) + 1 + len(ported.functions) + len(ported.loops) + len(hidden[1])
+    kernels = family.kernel_names
+    arguments = sum(len(theirs[name].arguments) for name in kernels)
     pragmas = sum(loop.pragma != "" for loop in ported.loops)
     notes = (
-        f"compared: {len(emitted)} host names, {len(theirs.arguments)} arguments, 1 thread limit, address spaces in "
-        f"{len(ported.functions)} functions, {len(ported.loops)} loops ({pragmas} with a pragma), "
-        f"overload groups that the shim hides: {len(hidden[1])}",
+        f"compared: {len(emitted)} host names, {len(kernels)} kernels with {arguments} arguments and their thread "
+        f"limits, address spaces in {len(ported.functions)} functions, {len(ported.loops)} loops ({pragmas} with a "
+        f"pragma), overload groups that the shim hides: {len(hidden[1])}",
         *gate_notes,
     )
-    return _proof(family, CLAIM, "both syntax trees", counted, problems, notes)
+    counted = len(emitted) + arguments + len(kernels) + len(ported.functions) + len(ported.loops) + len(hidden[1])
+    problems = [
+        *(one for found in of_kernel.values() for one in found),
+        *(p for f in of_row.values() for p in f),
+        *shared,
+    ]
+    results = each(
+        (row.host_name for row in case.rows),
+        {row.host_name: [*of_row.get(row.host_name, []), *of_kernel[row.template]] for row in case.rows},
+    )
+    why = shown(problems)
+    status = Status.DIFFERS if why else Status.PROVED
+    return Proof(Ring.CODE, family.name, CLAIM, WITNESS, status, counted, why, notes, results)
 
 
-def _proof(family: Family, claim: str, witness: str, cases: int, problems: list[str], notes: tuple[str, ...]) -> Proof:
+def shown(problems: list[str]) -> str:
+    """The first problems, and how many more there are; nothing where there is none."""
     rest = len(problems) - _SHOWN
-    why = "; ".join(problems[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
-    return Proof(Ring.CODE, family.name, claim, witness, Status.DIFFERS if why else Status.PROVED, cases, why, notes)
+    return "; ".join(problems[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
 class Renames:
@@ -93,42 +106,58 @@ def same_tokens(text: str | None) -> str | None:
 # Host names
 
 
-def host_name_problems(
-    rows: Iterable[Instantiation], emitted: Iterable[Instantiation], family: Family, rename: Renames
-) -> Iterator[str]:
+def host_name_problems(case: Case, emitted: Iterable[Instantiation], rename: Renames) -> dict[str, list[str]]:
     """Each emitted host name stands for upstream's template arguments, renamed, and its values of the constants."""
+    family = case.family
     found = {row.host_name: row for row in emitted}
-    for row in rows:
-        for combination in family.combinations():
-            name = row.host_name + family.suffix(combination)
-            arguments = [rename.text(argument) for argument in row.arguments] + [spell(v) for v in combination.values()]
+    out: dict[str, list[str]] = {}
+    lowered = {constant.name for constant in family.constants if constant.lower == "template"}
+    spelled: dict[str, str | None] = {}
+    for row in case.rows:
+        mine = [rename.text(argument) for argument in _written_out(case, row, lowered)]
+        for combination in family.combinations(row.template):
+            name = row.host_name + family.suffix(row.template, combination)
+            values = [spell(value) for constant, value in combination.items() if constant in lowered]
             other = found.get(name)
+            for argument in other.arguments if other else ():
+                if argument not in spelled:
+                    spelled[argument] = same_tokens(argument)
             if other is None:
-                yield f"{name} is not emitted"
+                out.setdefault(row.host_name, []).append(f"{name} is not emitted")
             elif other.template != row.template:
-                yield f"{name} is {other.template}, upstream's is {row.template}"
-            elif [same_tokens(argument) for argument in other.arguments] != arguments:
-                yield f"{name} has the arguments {', '.join(other.arguments)}, upstream's are {', '.join(arguments)}"
+                out.setdefault(row.host_name, []).append(f"{name} is {other.template}, upstream's is {row.template}")
+            elif [spelled[argument] for argument in other.arguments] != mine + values:
+                given, wanted = ", ".join(other.arguments), ", ".join(mine + values)
+                out.setdefault(row.host_name, []).append(f"{name} has the arguments {given}, upstream's are {wanted}")
+    return out
+
+
+def _written_out(case: Case, row: Instantiation, lowered: set[str]) -> tuple[str, ...]:
+    """The row's template arguments; with the defaults, where constants stand behind them as arguments too."""
+    if lowered.isdisjoint(constant.name for constant in case.family.constants_of(row.template)):
+        return row.arguments
+    rest = case.templates[row.template].parameters[len(row.arguments) :]
+    return (*row.arguments, *(parameter.default or "" for parameter in rest))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# The kernel
+# The kernels
 
 
-def upstream_kernel(side: Side, family: Family) -> KernelDeclaration:
-    return _kernel(side, [*family.preamble, family.kernel], family.template)
+def declarations(side: Side) -> Mapping[str, KernelDeclaration]:
+    """Every kernel of one side, by name. Raises ProofError where two are called alike."""
+    out: dict[str, KernelDeclaration] = {}
+    for kernel in declared_kernels(parse(side.main, side.files, skip_bodies=True)):
+        if kernel.name in out:
+            raise ProofError(f"{side.name} declares two kernels called {kernel.name}", where=kernel.file)
+        out[kernel.name] = kernel
+    return out
 
 
-def port_kernel(side: Side, family: Family, target: Target) -> KernelDeclaration:
-    return _kernel(side, [target.header(family.kernel)], family.template)
-
-
-def _kernel(side: Side, paths: list[str], name: str) -> KernelDeclaration:
-    unit = parse("".join(f"#include <{path}>\n" for path in paths), side.files)
-    found = [kernel for kernel in declared_kernels(unit) if kernel.name == name]
-    if len(found) != 1:
-        raise ProofError(f"{side.name} declares {len(found)} kernels called {name}", expected="one", where=paths[-1])
-    return found[0]
+def _found(kernels: Mapping[str, KernelDeclaration], name: str, side: Side) -> KernelDeclaration:
+    if name not in kernels:
+        raise ProofError(f"{side.name} declares no kernel called {name}", expected="one")
+    return kernels[name]
 
 
 def kernel_problems(
@@ -136,7 +165,8 @@ def kernel_problems(
 ) -> Iterator[str]:
     """Template parameters, arguments in order, thread limit."""
     wanted = [(rename.text(p.kind), p.name, rename.text(p.default or "")) for p in upstream.parameters]
-    wanted += [("bool", constant.name, "") for constant in family.constants]
+    reaching = family.constants_of(upstream.name)
+    wanted += [("bool", constant.name, "") for constant in reaching if constant.lower == "template"]
     have = [(p.kind, p.name, same_tokens(p.default or "")) for p in port.parameters]
     if have != wanted:
         first = next((pair for pair in zip_longest(wanted, have) if pair[0] != pair[1]), (None, None))
@@ -144,20 +174,20 @@ def kernel_problems(
     limit, other_limit = rename.text(upstream.thread_limit or "none"), same_tokens(port.thread_limit or "none")
     if limit != other_limit:
         yield f"thread limit {other_limit}, upstream's is {limit}"
-    lowered = {constant.name for constant in family.constants if constant.lower == "template"}
+    gated = {constant.name for constant in reaching}
     for mine, theirs in zip_longest(upstream.arguments, port.arguments):
         if mine is None or theirs is None:
             yield f"argument {(mine or theirs).name} is on one side only"
             continue
-        for what, want, got in argument_facts(mine, theirs, lowered, rename):
+        for what, want, got in argument_facts(mine, theirs, gated, rename):
             if want != got:
                 yield f"argument {mine.name}: {what} {got}, upstream's is {want}"
 
 
 def argument_facts(
-    mine: KernelArgumentDeclaration, theirs: KernelArgumentDeclaration, lowered: set[str], rename: Renames
+    mine: KernelArgumentDeclaration, theirs: KernelArgumentDeclaration, gated: set[str], rename: Renames
 ) -> tuple[tuple[str, object, object], ...]:
-    """(what, as it has to be, as it is) for everything that an argument declares."""
+    """(what, as it has to be, as it is) for everything that an argument declares. A gate goes with its constant."""
     return (
         ("name", mine.name, theirs.name),
         ("attribute", mine.attribute, theirs.attribute),
@@ -166,14 +196,14 @@ def argument_facts(
         ("type", rename.text(mine.type), same_tokens(theirs.type)),
         ("const", mine.is_const, theirs.is_const),
         ("reference", mine.is_reference, theirs.is_reference),
-        ("gate", None if mine.gate in lowered else mine.gate, theirs.gate),
+        ("gate", None if mine.gate in gated else mine.gate, theirs.gate),
     )
 
 
-def gates(upstream: KernelDeclaration, family: Family) -> tuple[list[str], list[str]]:
+def gates(upstream: KernelDeclaration, kernel: Kernel, family: Family) -> tuple[list[str], list[str]]:
     """What became of each gate (notes), and where the family says another thing of it than upstream (problems)."""
     notes, problems = [], []
-    roles = {role.name: role for role in family.arguments}
+    roles = {role.name: role for role in kernel.arguments}
     for argument in upstream.arguments:
         role = roles.get(argument.name)
         said = role.gate if role else None
@@ -238,79 +268,3 @@ def _blanked(text: str, patched: str) -> Iterator[tuple[int, int]]:
             start = end = None
     if start is not None and end is not None:
         yield start, end
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Apple's compiled kernels
-
-_SPACES = {"device": 1, "constant": 2, "threadgroup": 3}
-
-
-def prove_compiled_interface(
-    sources: Sources, corpus: Corpus, family: Family, overlay_root: Path, target: Target, library: Path
-) -> Proof:
-    """The port's kernel, for every host name, against what Apple's compiler recorded; gates against upstream's tree."""
-    gated = {a.name: a.gate for a in upstream_kernel(upstream_side(sources, family), family).arguments}
-    port = port_kernel(port_side(overlay_root, target, family), family, target)
-    rows = {row.host_name: row for row in corpus.instantiations if row.template == family.template}
-    names = [parameter.name for parameter in port.parameters]
-    cases, problems = 0, []
-    for function in air.functions(library):
-        row = rows.get(function.name)
-        if row is not None:
-            compiled = air.kernel(air.bitcode(library, function))
-            cases += 1 + len(compiled.arguments)
-            values = dict(zip(names, row.arguments, strict=False))
-            problems += list(compiled_problems(compiled, port, values, gated))
-    if cases == 0:
-        raise ProofError("the compiled library holds no kernel of the family", where=str(library))
-    return _proof(family, COMPILED_CLAIM, "Apple's compiled library", cases, problems, ())
-
-
-def compiled_problems(
-    compiled: air.CompiledKernel, port: KernelDeclaration, values: Mapping[str, str], gated: Mapping[str, str | None]
-) -> Iterator[str]:
-    """`values`: template parameter -> argument. `gated`: argument -> upstream's gate."""
-    limit = evaluate(port.thread_limit, values) if port.thread_limit else None
-    if limit != compiled.thread_limit:
-        yield f"{compiled.name}: thread limit {limit}, compiled {compiled.thread_limit}"
-    for mine, theirs in zip_longest(port.arguments, compiled.arguments):
-        if mine is None or theirs is None:
-            yield f"{compiled.name}: argument {(mine or theirs).name} is on one side only"
-            continue
-        facts = (
-            ("name", mine.name, theirs.name),
-            ("attribute", mine.attribute, theirs.kind),
-            ("slot", mine.slot, theirs.slot),
-            ("address space", _SPACES.get(mine.address_space or ""), theirs.address_space),
-            ("read only", mine.is_const and mine.address_space is not None, theirs.access == "read"),
-            ("gate", gated.get(mine.name), theirs.gate),
-        )
-        for what, got, want in facts:
-            if got != want:
-                yield f"{compiled.name}, argument {mine.name}: {what} {got}, compiled {want}"
-
-
-def evaluate(expression: str, values: Mapping[str, str]) -> int:
-    """An integer expression over template arguments, as a thread limit is. Raises ProofError for anything else."""
-
-    def value(node: ast.expr) -> int:
-        if isinstance(node, ast.Constant) and isinstance(node.value, int):
-            return node.value
-        if isinstance(node, ast.Name) and re.fullmatch(r"\d+", values.get(node.id, "")):
-            return int(values[node.id])
-        if isinstance(node, ast.BinOp) and type(node.op) in _OPERATIONS:
-            return _OPERATIONS[type(node.op)](value(node.left), value(node.right))
-        raise ProofError(f"not an integer expression over template arguments: {expression}")
-
-    try:
-        return value(ast.parse(expression.strip(), mode="eval").body)
-    except SyntaxError:
-        raise ProofError(f"not an integer expression over template arguments: {expression}") from None
-
-
-_OPERATIONS: dict[type[ast.operator], Callable[[int, int], int]] = {
-    ast.Mult: lambda a, b: a * b,
-    ast.Add: lambda a, b: a + b,
-    ast.Sub: lambda a, b: a - b,
-}

@@ -27,13 +27,18 @@ from porter.model import sha256
 _SYMBOL = r'@(?:"[^"]*"|[-\w$.]+)'
 _TYPE = r'%(?:"[^"]*"|[A-Za-z$._-][-\w$.]*)'
 # A symbol, a named type or value, a label, a metadata node, an attribute group, a comment; a string is left alone.
-_TOKENS = r"({symbol})|({value})|^({label})(?=:)|!(\d+)\b|#(\d+)\b|( *; preds = [^\n]*)" '|"[^"]*"'
+_TOKENS = r"({symbol})|({value})|^({label})(?=:)|!(\d+)\b|#(\d+)\b|( *;[^\n]*)" '|"[^"]*"'
 _NAMED_LABEL = r'"[^"]*"|[A-Za-z$._-][-\w$.]*'
 _TOKEN = re.compile(_TOKENS.format(symbol=_SYMBOL, value=_TYPE, label=_NAMED_LABEL), re.M)
 _TOKEN_RENUMBERED = re.compile(
     _TOKENS.format(symbol=_SYMBOL, value=_TYPE + r"|%\d+\b", label=_NAMED_LABEL + r"|\d+"), re.M
 )
+# The same for text without named labels, in one group whose alternatives each begin with one letter: the regular
+# expression engine then skips from one such letter to the next, and `split` needs no call of ours for a token.
+_PLAIN_TOKEN = re.compile(rf'({_SYMBOL}|{_TYPE}|!\d+\b|#\d+\b|;[^\n]*|"[^"]*")')
+_NAMED_LABELS = re.compile(rf"^(?:{_NAMED_LABEL}):", re.M)
 _SYMBOLS = re.compile(rf'"[^"]*"|({_SYMBOL})')
+_SYMBOL_OR_STRING = re.compile(rf'{_SYMBOL}|"[^"]*"')
 _TYPES = re.compile(rf'"[^"]*"|({_TYPE})')
 _LINKAGE = re.compile(
     r"\b(?:private|internal|available_externally|linkonce_odr|linkonce|weak_odr|weak|common|dso_local|dso_preemptable"
@@ -79,6 +84,8 @@ class Module:
         self._digests: dict[str, str] = {}
         self._free: dict[str, tuple[str, ...]] = {}
         self._users: dict[str, frozenset[str]] | None = None
+        self._words: dict[str, str] = {}
+        self._plain = not renumber and _NAMED_LABELS.search(text) is None
         self._read()
 
     def _read(self) -> None:
@@ -117,8 +124,10 @@ class Module:
     def references(self, name: str) -> tuple[str, ...]:
         """The symbols that `name`'s text mentions, itself left out, in order of first mention."""
         symbol = self.symbols[name]
-        found = dict.fromkeys(_SYMBOLS.findall(self.text, symbol.start, symbol.end))
-        return tuple(other for other in found if other not in ("", name) and not other.startswith("@llvm."))
+        found = dict.fromkeys(_SYMBOL_OR_STRING.findall(self.text, symbol.start, symbol.end))
+        return tuple(
+            other for other in found if other[0] == "@" and other != name and not other.startswith("@llvm.")
+        )
 
     def is_leaf(self, name: str) -> bool:
         """Whether the name is all there is: a symbol that is only declared."""
@@ -221,6 +230,8 @@ class Module:
         head, body = self.parts(name)
         after = "(" if self.symbols[name].is_function else ""
         head = head.replace(name + after, "@" + after, 1)
+        if self._plain and (text := self._substitute_plain(head + body, mention)) is not None:
+            return text
         # The compiler numbers values, but the optimiser names those that it makes after others.
         values: dict[str, str] = {}
         return self._substitute(head, mention, values) + self._substitute(body, mention, values)
@@ -245,6 +256,39 @@ class Module:
         """Attribute groups and metadata nodes, which functions refer to."""
         groups = [f"attributes #{number} = {{ {content} }}" for number, content in self._attributes.items()]
         return groups + [f"!{number} = {content}" for number, content in self._metadata.items()]
+
+    def _substitute_plain(self, text: str, mention: Callable[[str], str]) -> str | None:
+        """As `_substitute`, for text whose local values are all numbered; None where one has a name after all.
+
+        Each distinct token is looked at once, in the order of first mention, and most of them once a module.
+        """
+        pieces = _PLAIN_TOKEN.split(text)
+        tokens = pieces[1::2]
+        words: dict[str, str] = {}
+        for token in dict.fromkeys(tokens):
+            if token[0] == "@":
+                words[token] = token if token.startswith("@llvm.") or len(token) == 1 else mention(token)
+            elif (word := self._words.get(token)) is not None:
+                words[token] = word
+            elif token[0] == "%" and token not in self._types:
+                return None
+            else:
+                words[token] = self._words[token] = self._word(token)
+        for number, token in enumerate(tokens):
+            if token[0] == ";":  # a comment: how many spaces stand before it depends on the label
+                pieces[2 * number] = pieces[2 * number].rstrip(" ")
+        pieces[1::2] = map(words.__getitem__, tokens)
+        return "".join(pieces)
+
+    def _word(self, token: str) -> str:
+        """What stands for a token that is no symbol: the same in every function of the module."""
+        if token[0] == "%":
+            return self._structure(token)
+        if token[0] == "!":
+            return "!" + self._node(token[1:])
+        if token[0] == "#":
+            return "#{" + self._attributes.get(token[1:], "") + "}"
+        return "" if token[0] == ";" else token
 
     def _substitute(self, text: str, mention: Callable[[str], str], values: dict[str, str]) -> str:
         def replaced(token: re.Match[str]) -> str:

@@ -5,25 +5,48 @@
 Four views of each struct: the emitted header by the host's compiler, the emitted header by the kernel's compiler (clang
 over the Metal shim), upstream's own header by the same, and what Apple's compiler wrote into every compiled kernel
 (`air.struct_type_info`). The kernel's view of the emitted header is compared with each of the others.
+
+A struct that a compiled kernel takes as its params and that the family's YAML does not own is a difference; so is any
+struct, where the YAML owns none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-from porter.errors import ProofError
-from porter.metal import air
-from porter.metal.frontend import parse
-from porter.model import Corpus, ParamsStruct, Proof, Ring, Sources, Status
+from porter.errors import ParseError, ProofError
+from porter.metal.air import CompiledArgument, CompiledKernel
+from porter.metal.frontend import parse, relative_path
+from porter.model import Instantiation, Proof, Ring, Status
 from porter.port.target import Target
+from porter.prove.case import LIBRARY, Case, Claim
+from porter.prove.compiled import compiled_kernels
 from porter.prove.host import compiler_name, output_of
+from porter.prove.kernels import each
+from porter.prove.names import is_nax
 from porter.prove.sides import Side, port_side, upstream_side
 from porter.spec import Family
 
 CLAIM = "params structs lie as the kernel reads them"
+NONE_CLAIM = "no kernel takes a params struct"
+HOST, UPSTREAM = "the host's compiler", "upstream's header"
+_CONSTANT = 2  # the address space; what lies in `device` memory is an element, not a params struct
+_SHOWN = 3
+
+
+def claims(case: Case) -> Iterator[Claim]:
+    """What the ring layouts claims of a family."""
+    if case.family.params:
+        yield Claim(Ring.LAYOUTS, CLAIM, f"{HOST}, {UPSTREAM}", partial(prove_layouts, case))
+    if not is_nax(case.family) and case.family.table is not None:
+        claim = CLAIM if case.family.params else NONE_CLAIM
+        yield Claim(Ring.LAYOUTS, claim, LIBRARY, partial(against_library, case))
+    elif not case.family.params:
+        yield Claim(Ring.LAYOUTS, NONE_CLAIM, UPSTREAM, partial(against_upstream, case))
 
 
 @dataclass(frozen=True)
@@ -57,47 +80,101 @@ _HOST_KIND = (
 )
 
 
-def prove_layouts(
-    sources: Sources, corpus: Corpus, family: Family, overlay_root: Path, target: Target
-) -> tuple[Proof, ...]:
-    """The three comparisons that need no compiled library. Structs are called by their upstream names."""
-    structs = _structs(corpus, family)
-    upstream = clang_layouts(upstream_side(sources, family), {s.name: (s.location.file, s.name) for s in structs})
-    ported = {s.name: (target.header(s.location.file), ported_name(s.name, target)) for s in structs}
-    kernel = clang_layouts(port_side(overlay_root, target, family), ported)
-    host = host_layouts(overlay_root / "pytorch" / target.source_root, ported, kernel)
+def prove_layouts(case: Case) -> tuple[Proof, ...]:
+    """The two comparisons that need no compiled library. Structs are called by their upstream names."""
+    family, target = case.family, case.target
+    names = family.params
+    upstream, files = clang_layouts(upstream_side(case), {name: name for name in names})
+    ported = {name: ported_name(name, target) for name in names}
+    kernel, _ = clang_layouts(port_side(case), ported)
+    headers = dict.fromkeys(target.header(files[name]) for name in names)
+    host = host_layouts(case, headers, ported, kernel)
     return (
-        compare(family, "the host's compiler", kernel, host, notes=(f"host compiler: {compiler_name()}",)),
-        compare(family, "upstream's header", kernel, upstream),
+        compare(family, HOST, kernel, host, notes=(f"host compiler: {compiler_name()}",)),
+        compare(family, UPSTREAM, kernel, upstream),
     )
 
 
-def against_library(corpus: Corpus, family: Family, overlay_root: Path, target: Target, library: Path) -> Proof:
-    """The kernel's view of the emitted header against every compiled kernel of the family."""
-    structs = _structs(corpus, family)
-    ported = {s.name: (target.header(s.location.file), ported_name(s.name, target)) for s in structs}
-    kernel = clang_layouts(port_side(overlay_root, target, family), ported)
-    names = {row.host_name for row in corpus.instantiations if row.template == family.template}
-    compiled = [f for f in air.functions(library) if f.name in names]
-    if not compiled:
-        raise ProofError("the compiled library holds no kernel of the family", where=str(library))
-    witness = "Apple's compiled library"
-    proof = None
-    for function in compiled:
-        proof = compare(family, witness, kernel, library_layouts(air.bitcode(library, function)), function.name)
-        if proof.status is not Status.PROVED:
-            return proof
-    if proof is None:
-        raise ProofError("nothing was compared")
+def against_library(case: Case) -> Proof:
+    """The kernel's view of the emitted header against every compiled kernel of the family, and every struct that such
+    a kernel takes against what the family owns."""
+    family = case.family
+    ported = {name: ported_name(name, case.target) for name in family.params}
+    kernel = clang_layouts(port_side(case), ported)[0] if ported else {}
+    compiled = compiled_kernels(case)
+    cases, problems, seen = 0, dict[str, list[str]](), set[str]()
+    for row in case.chosen:
+        if row.host_name in compiled:
+            taken = params_of(compiled[row.host_name], row)
+            cases += 1 + sum(1 + len(argument.fields) for argument in taken)
+            seen |= {argument.type for argument in taken}
+            if found := list(_library_problems(family, kernel, taken)):
+                problems[row.host_name] = found
+    first = next(iter(problems.items()), None)
+    why = f"{first[0]}: {_shown(first[1])}" if first else ""
+    unused = [name for name in kernel if base_name(name) not in {base_name(one) for one in seen}]
+    if unused and not why and case.everything:
+        why = f"no compiled kernel takes {', '.join(unused)}; take it out of params in specs/{family.path}"
+    status = Status.DIFFERS if why else case.status
+    claim = CLAIM if family.params else NONE_CLAIM
     notes = (f"air.struct_type_info of {len(compiled)} kernels compiled by Apple",)
-    return Proof(Ring.LAYOUTS, family.name, CLAIM, witness, Status.PROVED, proof.cases * len(compiled), "", notes)
+    results = each(compiled, problems, case.status)
+    return Proof(Ring.LAYOUTS, family.name, claim, LIBRARY, status, cases, why, notes, results)
 
 
-def _structs(corpus: Corpus, family: Family) -> list[ParamsStruct]:
-    found = [struct for struct in corpus.params if struct.name in family.params]
-    if len(found) != len(family.params):
-        raise ProofError(f"the sources declare {len(found)} of the {len(family.params)} params structs")
-    return found
+def params_of(kernel: CompiledKernel, row: Instantiation) -> list[CompiledArgument]:
+    """The structs that the host fills: those in constant memory. What a template argument names is an element type."""
+    words = {word for argument in row.arguments for word in re.findall(r"\w+", argument)}
+    return [
+        argument
+        for argument in kernel.arguments
+        if argument.fields and argument.address_space == _CONSTANT and base_name(argument.type) not in words
+    ]
+
+
+def base_name(name: str) -> str:
+    """`ConvParams` of `mlx::ConvParams<2>`: Apple's compiler leaves template arguments out."""
+    return name.partition("<")[0].rpartition("::")[2]
+
+
+def _library_problems(family: Family, kernel: Layouts, taken: Iterable[CompiledArgument]) -> Iterator[str]:
+    for argument in taken:
+        theirs = Layout(
+            argument.size or 0,
+            tuple(
+                (f.name, f.offset, f.size * max(1, f.array_length), _KINDS.get(f.type, STRUCT)) for f in argument.fields
+            ),
+        )
+        ours = [name for name in kernel if base_name(name) == base_name(argument.type)]
+        if not ours:
+            yield (
+                f"argument {argument.name} points to the struct {argument.type}, which the family does not own; "
+                f"add it to params in specs/{family.path}"
+            )
+            continue
+        # Of a class template, the specialisation that is nearest.
+        found = [list(_problems(name, kernel[name], theirs)) for name in ours]
+        yield from min(found, key=len)
+
+
+def against_upstream(case: Case) -> Proof:
+    """That no kernel takes a struct, where no compiled library holds the family: upstream's declarations."""
+    structs = set(case.structs)
+    problems: dict[str, list[str]] = {}
+    for template in case.templates.values():
+        for argument in template.arguments:
+            if argument.address_space == "constant" and base_name(argument.type) in structs:
+                what = (
+                    f"argument {argument.name} points to {argument.type}; add it to params in specs/{case.family.path}"
+                )
+                problems.setdefault(template.name, []).append(what)
+    first = next(iter(problems.items()), None)
+    why = f"{first[0]}: {_shown(first[1])}" if first else ""
+    by_row = {row.host_name: problems.get(row.template, []) for row in case.rows}
+    status = Status.DIFFERS if why else Status.PROVED
+    cases = sum(len(template.arguments) for template in case.templates.values())
+    results = each(by_row, by_row)
+    return Proof(Ring.LAYOUTS, case.family.name, NONE_CLAIM, UPSTREAM, status, cases, why, (), results)
 
 
 def ported_name(name: str, target: Target) -> str:
@@ -106,30 +183,38 @@ def ported_name(name: str, target: Target) -> str:
     return f"{'::'.join(target.namespaces[first])}::{rest}" if first in target.namespaces else name
 
 
-def clang_layouts(side: Side, structs: Mapping[str, tuple[str, str]]) -> dict[str, Layout]:
-    """By libclang over the shim. `structs`: key -> (header, qualified name)."""
-    headers = dict.fromkeys(header for header, _ in structs.values())
-    unit = parse("".join(f"#include <{header}>\n" for header in headers), side.files)
-    found: dict[str, Layout] = {}
-
-    def walk(cursor: Any, scope: tuple[str, ...]) -> None:
-        for child in cursor.get_children():
-            if child.kind.name == "NAMESPACE":
-                walk(child, (*scope, child.spelling))
-            elif child.kind.name == "STRUCT_DECL" and child.is_definition():
-                found["::".join((*scope, child.spelling))] = _clang_layout(child)
-
-    walk(unit.cursor, ())
-    missing = [name for _, name in structs.values() if name not in found]
-    if missing:
-        raise ProofError(f"{side.name} declares no struct {missing[0]}", where=next(iter(headers)))
-    return {key: found[name] for key, (_, name) in structs.items()}
+_PROBE = "steel_port_probe_"
 
 
-def _clang_layout(cursor: Any) -> Layout:
-    fields = [child for child in cursor.get_children() if child.kind.name == "FIELD_DECL"]
-    rows = tuple((f.spelling, f.get_field_offsetof() // 8, f.type.get_size(), _clang_kind(f.type)) for f in fields)
-    return Layout(cursor.type.get_size(), rows)
+def clang_layouts(side: Side, structs: Mapping[str, str]) -> tuple[dict[str, Layout], dict[str, str]]:
+    """By libclang over the shim: the layouts, and the files that declare the structs. `structs`: key -> its name.
+
+    A name may be that of a class template with its arguments. Raises ProofError where the side declares no such struct.
+    """
+    probes = [
+        f"using {_PROBE}{number} = {name}; static_assert(sizeof({_PROBE}{number}) > 0);\n"
+        for number, name in enumerate(structs.values())
+    ]
+    try:
+        unit = parse(side.main + "".join(probes), side.files, skip_bodies=True)
+    except ParseError as error:
+        names = ", ".join(structs.values())
+        raise ProofError(f"{side.name} does not declare {names} as the family needs it: {error.what}") from error
+    types = {
+        cursor.spelling: cursor.underlying_typedef_type.get_canonical()
+        for cursor in unit.cursor.get_children()
+        if cursor.kind.name == "TYPE_ALIAS_DECL" and cursor.spelling.startswith(_PROBE)
+    }
+    found = {key: types[f"{_PROBE}{number}"] for number, key in enumerate(structs)}
+    files = {key: relative_path(one.get_declaration().location.file.name) for key, one in found.items()}
+    return {key: _clang_layout(one) for key, one in found.items()}, files
+
+
+def _clang_layout(type_: Any) -> Layout:
+    rows = tuple(
+        (f.spelling, f.get_field_offsetof() // 8, f.type.get_size(), _clang_kind(f.type)) for f in type_.get_fields()
+    )
+    return Layout(type_.get_size(), rows)
 
 
 def _clang_kind(type_: Any) -> str:
@@ -138,35 +223,24 @@ def _clang_kind(type_: Any) -> str:
     return _KINDS.get(type_.get_canonical().spelling.removeprefix("const "), STRUCT)
 
 
-def host_layouts(include: Path, structs: Mapping[str, tuple[str, str]], fields: Layouts) -> dict[str, Layout]:
+def host_layouts(case: Case, headers: Iterable[str], structs: Mapping[str, str], fields: Layouts) -> dict[str, Layout]:
     """By the host's compiler: a program that includes the headers and prints what it sees of the named fields."""
-    lines = [f"#include <{header}>" for header in dict.fromkeys(header for header, _ in structs.values())]
+    lines = [f"#include <{header}>" for header in headers]
     lines += ["#include <cstddef>", "#include <cstdio>", "#include <type_traits>", _HOST_KIND, "int main() {"]
-    for key, (_, name) in structs.items():
-        lines.append(f'  std::printf("{key}\\t\\t0\\t%zu\\n", sizeof({name}));')
+    for number, (key, name) in enumerate(structs.items()):
+        alias = f"{_PROBE}{number}"  # a name with a comma would be two arguments of offsetof
+        lines.append(f"  using {alias} = {name};")
+        lines.append(f'  std::printf("{key}\\t\\t0\\t%zu\\n", sizeof({alias}));')
         for field, *_ in fields[key].fields:
-            facts = f"offsetof({name}, {field}), sizeof({name}::{field}), kind<decltype({name}::{field})>()"
+            facts = f"offsetof({alias}, {field}), sizeof({alias}::{field}), kind<decltype({alias}::{field})>()"
             lines.append(f'  std::printf("{key}\\t{field}\\t%zu\\t%zu\\t%s\\n", {facts});')
+    include = case.overlay_root / "pytorch" / case.target.source_root
     rows = output_of("\n".join([*lines, "}"]) + "\n", include)
     out = {}
     for key in structs:
         size = next(int(row[3]) for row in rows if row[0] == key and not row[1])
         out[key] = Layout(size, tuple((r[1], int(r[2]), int(r[3]), r[4]) for r in rows if r[0] == key and r[1]))
     return out
-
-
-def library_layouts(code: bytes) -> dict[str, Layout]:
-    """By Apple's compiler: the structs that the arguments of one compiled kernel point to."""
-    return {
-        argument.type: Layout(
-            argument.size or 0,
-            tuple(
-                (f.name, f.offset, f.size * max(1, f.array_length), _KINDS.get(f.type, STRUCT)) for f in argument.fields
-            ),
-        )
-        for argument in air.arguments(code)
-        if argument.fields
-    }
 
 
 def compare(
@@ -178,10 +252,15 @@ def compare(
         cases += 1 + len(layout.fields)
         other = theirs.get(struct)
         problems += [f"{struct} is missing"] if other is None else list(_problems(struct, layout, other))
-    why = "; ".join(problems[:3]) + (f" and {len(problems) - 3} more" if len(problems) > 3 else "")
+    why = _shown(problems)
     status = Status.DIFFERS if problems else Status.PROVED
     why = f"{place}: {why}" if why and place else why
     return Proof(Ring.LAYOUTS, family.name, CLAIM, witness, status, cases, why, notes)
+
+
+def _shown(problems: list[str]) -> str:
+    rest = len(problems) - _SHOWN
+    return "; ".join(problems[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _problems(struct: str, mine: Layout, theirs: Layout) -> Iterable[str]:

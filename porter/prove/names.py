@@ -3,163 +3,216 @@
 """Ring names: the instantiation tables are complete, and hold nothing else.
 
 The table that the port was made from (upstream's macros, or the family's YAML where upstream's .metal file is not at
-hand) against the names in Apple's compiled library, and against what the preprocessor alone makes of the .metal file.
-Then the tables that were emitted against that table and every combination of the constants.
+hand) against the names in Apple's compiled library, all families together, and against what the preprocessor alone
+makes of the .metal file. Then the tables that were emitted against that table and every combination of the constants.
+What the host is told besides (porter/prove/selection.py, porter/prove/spoken.py) concerns families with tiles.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
-from porter.errors import ProofError
+from porter.emit.names import namespace, overlay_name
 from porter.metal import air
-from porter.model import Corpus, Instantiation, Proof, Ring, Sources, Status
-from porter.port.target import Target, camel_case
+from porter.model import Instantiation, KernelResult, Proof, Ring, Status
+from porter.prove.case import LIBRARY, Case, Claim
 from porter.prove.host import output_of
+from porter.prove.kernels import each
 from porter.prove.sides import emitted_instantiations
 from porter.spec import Family
 
 TABLE_CLAIM = "the table names every kernel, and no other"
-ARGUMENTS_CLAIM = "template arguments are what the names say"
+MEMBER_CLAIM = "every name of the table is a compiled kernel's"
+NAX_CLAIM = "the library, built before Metal 4, holds no NAX kernel"
 EMITTED_CLAIM = "every kernel is emitted once, and no other"
+WHOLE_CLAIM = "the tables of all families name every kernel, and no other"
+TEXT = "text-only expansion"
+METAL_4 = "only in the source: built with Metal 4"
+"""MLX builds them where the SDK has Metal 4 (mlx/backend/metal/kernels/CMakeLists.txt)."""
 _SHOWN = 3
 
 
-def prefix(family: Family) -> str:
-    """What every host name of the family begins with: the name of upstream's kernel file, not the YAML's grammar."""
-    return f"{PurePosixPath(family.kernel).stem}_"
+def claims(case: Case) -> Iterator[Claim]:
+    """What the ring names claims of a family."""
+    from porter.prove import selection, spoken
+
+    yield Claim(Ring.NAMES, NAX_CLAIM if is_nax(case.family) else MEMBER_CLAIM, LIBRARY, partial(against_library, case))
+    yield Claim(Ring.NAMES, TABLE_CLAIM, TEXT, partial(against_text, case))
+    yield Claim(Ring.NAMES, EMITTED_CLAIM, "emitted .metal file", partial(emitted_metal, case))
+    yield Claim(Ring.NAMES, EMITTED_CLAIM, "emitted host table", partial(emitted_host_table, case))
+    if case.family.tiles is not None:
+        yield Claim(Ring.NAMES, spoken.CLAIM, spoken.WITNESS, partial(spoken.arguments_say_what_names_say, case))
+        chosen = partial(selection.prove_selection, case)
+        yield Claim(Ring.NAMES, selection.YAML_CLAIM, "MLX's host code or specs/", chosen)
 
 
-def _of_family(name: str, corpus: Corpus, family: Family) -> bool:
-    """Whether a compiled kernel belongs to the family, and not to a file whose name only begins alike (`..._nax`)."""
-    stems = {PurePosixPath(file.path).stem for file in corpus.pin.files if file.path.endswith((".h", ".metal"))}
-    longer = {f"{stem}_" for stem in stems if stem.startswith(prefix(family))}
-    return name.startswith(prefix(family)) and not name.startswith(tuple(longer))
+def is_nax(family: Family) -> bool:
+    """Whether Metal 4 is needed to build the family: upstream's CMakeLists.txt names these files so."""
+    return (family.table or "").removesuffix(".metal").endswith("_nax")
 
 
-def against_library(sources: Sources, corpus: Corpus, family: Family, library: Path) -> Proof:
-    """The table against the names in a compiled library that begin as the family's do."""
-    compiled = [f.name for f in air.functions(library) if _of_family(f.name, corpus, family)]
-    notes = [f"{len(compiled)} names in the library begin with {prefix(family)}"]
-    if family.table not in sources.files:
-        notes.append(
-            f"the table is that of specs/{family.path}: {family.table} did not come with this source of upstream"
-        )
-    return _compare(family, TABLE_CLAIM, "Apple's compiled library", _table(corpus, family), compiled, tuple(notes))
+def tabled(case: Case) -> tuple[Instantiation, ...]:
+    """The rows of upstream's table: without what upstream instantiates at run time only."""
+    if case.family.table is None:
+        return ()
+    on_demand = {kernel.name for kernel in case.family.kernels if kernel.on_demand}
+    return tuple(row for row in case.rows if row.template not in on_demand)
 
 
-# How upstream's kernel templates call what their host names say; the dtype is the first template parameter.
-_SPOKEN = {"transpose_a": "transpose_a", "transpose_b": "transpose_b"} | {
-    n.upper(): n for n in ("bm", "bn", "bk", "wm", "wn")
-}
-_TYPES = {"float16": "half", "bfloat16": "bfloat16_t", "float32": "float", "complex64": "complex64_t"}
-
-
-def arguments_say_what_names_say(corpus: Corpus, family: Family) -> Proof:
-    """Every row's template arguments, by the parameters' names in upstream's header, against what the host name says.
-
-    The names are Apple's (the claim before this one), so a table that comes from the YAML alone cannot swap two values.
-    """
-    template = next(t for t in corpus.templates if t.name == family.template)
-    wrong = []
-    rows = [row for row in corpus.instantiations if row.template == family.template]
-    for row in rows:
-        given = dict(zip((p.name for p in template.parameters), row.arguments, strict=False))
-        dtype, *said = _said(row)
-        spoken = dict(zip(("transpose_a", "transpose_b", "bm", "bn", "bk", "wm", "wn"), said, strict=True))
-        expected = {name: spoken[key] for name, key in _SPOKEN.items()} | {template.parameters[0].name: _TYPES[dtype]}
-        wrong += [f"{row.host_name}: {n} is {given.get(n)}, not {v}" for n, v in expected.items() if given.get(n) != v]
-    status, cases = (Status.DIFFERS if wrong else Status.PROVED), len(rows) * (len(_SPOKEN) + 1)
-    why = f"{len(wrong)} arguments; first: {wrong[0]}" if wrong else ""
-    return Proof(Ring.NAMES, family.name, ARGUMENTS_CLAIM, "Apple's names, upstream's header", status, cases, why)
-
-
-def _said(row: Instantiation) -> list[str]:
-    """dtype, both transposes (as C++ spells them) and the tile, as the host name says them."""
-    found = _HOST_NAME.fullmatch(row.host_name)
-    if found is None:
-        raise ProofError(f"{row.host_name} does not say its template arguments", where=str(row.origin))
-    a, b, dtype, *tile = found.groups()
-    return [dtype, str(a == "t").lower(), str(b == "t").lower(), *tile]
-
-
-def against_text(sources: Sources, corpus: Corpus, family: Family) -> Proof | None:
-    """The table against the preprocessor's expansion of upstream's own .metal file; None where that is not at hand."""
-    from porter.parse.instantiations import text_only_names
-
-    if family.table not in sources.files:
+def against_library(case: Case) -> Proof | None:
+    """Every name of the table against the names in a compiled library; None where upstream has no table."""
+    names = [row.host_name for row in tabled(case)]
+    if not names:
         return None
-    expanded = text_only_names(sources, family.table)
-    witness = "text-only expansion"
-    return _compare(family, TABLE_CLAIM, witness, _table(corpus, family), sorted(expanded), ())
+    compiled = {function.name for function in air.functions(case.library)}
+    if is_nax(case.family):
+        return _nax(case, names, compiled)
+    missing = {name: ["not in the library"] for name in names if name not in compiled}
+    why = _listed("not in the library", sorted(missing)) if missing else ""
+    kernels = each(names, missing)
+    return _proof(case, MEMBER_CLAIM, LIBRARY, len(names), why, _provenance(case), kernels)
 
 
-def emitted_metal(corpus: Corpus, family: Family, overlay_root: Path, target: Target) -> Proof:
-    """The emitted .metal file against the table and the combinations."""
-    emitted = [row.host_name for row in emitted_instantiations(overlay_root, target, family)]
-    expected = [name + family.suffix(c) for name in _table(corpus, family) for c in family.combinations()]
-    notes = tuple(f"not emitted: {dict(rule.constants)}, because {rule.reason}" for rule in family.excluded)
-    return _compare(family, EMITTED_CLAIM, "emitted .metal file", emitted, expected, notes)
-
-
-def emitted_host_table(corpus: Corpus, family: Family, overlay_root: Path, target: Target) -> Proof:
-    """The host's constexpr table, as the host's compiler reads it, against the table: every column of every row."""
-    emitted = [" ".join(row) for row in host_table(family, overlay_root, target)]
-    expected = [" ".join(_host_row(row, target)) for row in corpus.instantiations if row.template == family.template]
-    return _compare(family, EMITTED_CLAIM, "emitted host table", emitted, expected, ())
-
-
-_HOST_NAME = re.compile(r"\w+?_([nt])([nt])_([a-z]+\d+)_[a-z]+\d+_bm(\d+)_bn(\d+)_bk(\d+)_wm(\d+)_wn(\d+)")
-
-
-def _host_row(row: Instantiation, target: Target) -> list[str]:
-    """What the host must know of a kernel, read off upstream's host name and template arguments."""
-    dtype, a, b, *tile = _said(row)
-    names = {**target.aliases, **target.renames}
-    arguments = ", ".join(names.get(argument, argument) for argument in row.arguments)
-    return [row.host_name, arguments, dtype, str(int(a == "true")), str(int(b == "true")), *tile]
-
-
-def host_table(family: Family, overlay_root: Path, target: Target) -> list[list[str]]:
-    """Rows of the emitted host table: host name, template arguments, dtype, both transposes, bm, bn, bk, wm, wn."""
-    header = f"{target.operations}/{camel_case(family.kernel).removesuffix('.h')}Table.h"
-    # The namespace as the template of the table has it: at::native::mps::steel::gemm_fused.
-    namespace = f"{'::'.join(target.namespaces['mlx'])}::steel::{family.name.removeprefix('steel_')}"
-    dtypes = {str(row["dtype"]) for row in family.rows()}
-    named = "".join(f'    if (row.dtype == ours::DType::{dtype}) dtype = "{dtype}";\n' for dtype in sorted(dtypes))
-    columns = ("transpose_a", "transpose_b", "tile.bm", "tile.bn", "tile.bk", "tile.wm", "tile.wn")
-    printed = "".join(f' << "\\t" << row.{column}' for column in columns)
-    program = (
-        f"#include <{header}>\n#include <iostream>\nnamespace ours = {namespace};\nint main() {{\n"
-        f'  for (const auto& row : ours::kInstantiations) {{\n    const char* dtype = "?";\n{named}'
-        f'    std::cout << row.host_name << "\\t" << row.arguments << "\\t" << dtype{printed} << "\\n";\n  }}\n}}\n'
+def _nax(case: Case, names: list[str], compiled: set[str]) -> Proof:
+    present = sorted(name for name in names if name in compiled)
+    why = _listed("in the library", present) if present else ""
+    kernels = tuple(
+        KernelResult(name, Status.DIFFERS if name in compiled else Status.NOT_RUN, 1, why or METAL_4)
+        for name in sorted(names)
     )
-    return output_of(program, overlay_root / "pytorch" / target.source_root)
+    return _proof(case, NAX_CLAIM, LIBRARY, len(names), why, (f"{len(names)} names are {METAL_4}",), kernels)
 
 
-def _table(corpus: Corpus, family: Family) -> list[str]:
-    return [row.host_name for row in corpus.instantiations if row.template == family.template]
+def _provenance(case: Case) -> tuple[str, ...]:
+    family = case.family
+    if family.table is None or family.table in case.sources.files:
+        return ()
+    return (f"the table is that of specs/{family.path}: {family.table} did not come with this source of upstream",)
+
+
+def whole_library(cases: Sequence[Case]) -> Proof:
+    """The tables of `cases`, which have to be all families, against all names of the compiled library, both ways."""
+    have = [row.host_name for case in cases if not is_nax(case.family) for row in tabled(case)]
+    metal_4 = [row.host_name for case in cases if is_nax(case.family) for row in tabled(case)]
+    compiled = [function.name for function in air.functions(cases[0].library)]
+    on_demand = sum(len(case.rows) - len(tabled(case)) for case in cases)
+    why, want = _difference(have, compiled), set(compiled)
+    if present := sorted(want & set(metal_4)):
+        why = "; ".join(filter(None, (why, _listed("for Metal 4 and yet in the library", present))))
+    notes = [f"{len(metal_4)} NAX names are {METAL_4}"] if metal_4 else []
+    notes += [f"{on_demand} kernels are upstream's at run time only: no table and no library names them"] * bool(
+        on_demand
+    )
+    status = Status.DIFFERS if why else Status.PROVED
+    return Proof(Ring.NAMES, "all families", WHOLE_CLAIM, LIBRARY, status, len(compiled), why, tuple(notes))
+
+
+def against_text(case: Case) -> Proof | None:
+    """The table against the preprocessor's expansion of upstream's own .metal file; None where that is not at hand."""
+    from porter.parse.text_only import text_only_names
+
+    if case.family.table is None or case.family.table not in case.sources.files:
+        return None
+    expanded = text_only_names(case.sources, case.family.table)
+    names = [row.host_name for row in tabled(case)]
+    return _compare(case, TABLE_CLAIM, TEXT, names, sorted(expanded), ())
+
+
+def emitted_metal(case: Case) -> Proof:
+    """The emitted .metal file, and the plain kernels of the headers, against the table and the combinations."""
+    emitted = [row.host_name for row in emitted_instantiations(case)]
+    expected = {
+        name: row.host_name
+        for row in case.rows
+        for combination in case.family.combinations(row.template)
+        for name in [row.host_name + case.family.suffix(row.template, combination)]
+    }
+    notes = tuple(f"not emitted: {dict(rule.constants)}, because {rule.reason}" for rule in case.family.excluded)
+    return _compare(case, EMITTED_CLAIM, "emitted .metal file", emitted, expected, notes, expected)
+
+
+def emitted_host_table(case: Case) -> Proof:
+    """The host's constexpr table, as the host's compiler reads it, against the table: every column of every row."""
+    from porter.prove import spoken
+
+    tiles = case.family.tiles is not None
+    columns = spoken.HOST_COLUMNS if tiles else ("host_name", "kernel", "arguments")
+    program = host_table_program(case, columns, spoken.host_values(case) if tiles else {})
+    rows = output_of(program, case.overlay_root / "pytorch" / case.target.source_root)
+    expected = {
+        "\t".join(spoken.host_row(case, row) if tiles else _host_row(case, row)): row.host_name for row in case.rows
+    }
+    emitted = ["\t".join(row) for row in rows]
+    return _compare(case, EMITTED_CLAIM, "emitted host table", emitted, expected, (), expected)
+
+
+def _host_row(case: Case, row: Instantiation) -> tuple[str, str, str]:
+    return row.host_name, row.template, host_arguments(case, row)
+
+
+def host_arguments(case: Case, row: Instantiation) -> str:
+    """The row's template arguments as the host's table has them: under the target's names."""
+    names = {**case.target.aliases, **case.target.renames}
+    defaults = case.templates[row.template].parameters[len(row.arguments) :]
+    lowered = any(constant.lower == "template" for constant in case.family.constants_of(row.template))
+    written = (*row.arguments, *(parameter.default or "" for parameter in defaults if lowered))
+    return ", ".join(re.sub(r"[A-Za-z_]\w*", lambda word: names.get(word[0], word[0]), one) for one in written)
+
+
+def host_table_program(case: Case, columns: Iterable[str], values: Mapping[str, str]) -> str:
+    """A program that prints the emitted table. `values`: column -> a C++ expression for it, where it prints none."""
+    header = f"{case.target.operations}/{overlay_name(case.family)}Table.h"
+    printed = ' << "\\t" << '.join(values.get(column, f"row.{column}") for column in columns)
+    return (
+        f"#include <{header}>\n#include <iostream>\n"
+        f"namespace ours = {namespace(case.family, case.target)};\nint main() {{\n"
+        f'  for (const auto& row : ours::kInstantiations)\n    std::cout << {printed} << "\\n";\n}}\n'
+    )
 
 
 def _compare(
-    family: Family, claim: str, witness: str, mine: Iterable[str], theirs: Iterable[str], notes: tuple[str, ...]
+    case: Case,
+    claim: str,
+    witness: str,
+    mine: Iterable[str],
+    theirs: Iterable[str],
+    notes: tuple[str, ...],
+    hosts: dict[str, str] | None = None,
 ) -> Proof:
-    have, want = Counter(mine), Counter(theirs)
+    """`hosts`: what is compared -> upstream's host name, where they are not the same."""
+    have, want = list(mine), list(theirs)
+    why = _difference(have, want) or ("" if want else "the witness names no kernel of the family")
+    wrong = (set(want) ^ set(have)) | {name for name, count in Counter(have).items() if count > 1}
+    named = hosts or {name: name for name in want}
+    problems = {named[name]: [f"{name}: not once"] for name in wrong if name in named}
+    kernels = each(named.values(), problems)
+    return _proof(case, claim, witness, len(want), why, notes, kernels)
+
+
+def _difference(mine: Iterable[str], theirs: Iterable[str]) -> str:
+    have, want = Counter(mine), set(theirs)
     twice = sorted(name for name, count in have.items() if count > 1)
-    missing, extra = sorted(want.keys() - have.keys()), sorted(have.keys() - want.keys())
-    parts = [
-        _listed(kind, names) for kind, names in (("missing", missing), ("extra", extra), ("twice", twice)) if names
-    ]
-    if not want and not parts:
-        parts = ["the witness names no kernel of the family"]
-    if parts:
-        return Proof(Ring.NAMES, family.name, claim, witness, Status.DIFFERS, len(want), "; ".join(parts), notes)
-    return Proof(Ring.NAMES, family.name, claim, witness, Status.PROVED, len(want), "", notes)
+    found = (("missing", sorted(want - have.keys())), ("extra", sorted(have.keys() - want)), ("twice", twice))
+    return "; ".join(_listed(kind, names) for kind, names in found if names)
+
+
+def _proof(
+    case: Case,
+    claim: str,
+    witness: str,
+    count: int,
+    why: str,
+    notes: tuple[str, ...],
+    kernels: tuple[KernelResult, ...],
+) -> Proof:
+    status = Status.DIFFERS if why else Status.PROVED
+    return Proof(Ring.NAMES, case.family.name, claim, witness, status, count, why, notes, kernels)
 
 
 def _listed(kind: str, names: list[str]) -> str:
     rest = len(names) - _SHOWN
-    return f"{len(names)} {kind}: {', '.join(names[:_SHOWN])}{f' and {rest} more' if rest > 0 else ''}"
+    shown = ", ".join(" ".join(name.split("\t")) for name in names[:_SHOWN])
+    return f"{len(names)} {kind}: {shown}{f' and {rest} more' if rest > 0 else ''}"

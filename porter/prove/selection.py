@@ -13,13 +13,14 @@ from __future__ import annotations
 import itertools
 import string
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
+from porter.emit.names import namespace, overlay_name
+from porter.errors import ProofError
 from porter.model import Proof, Ring, Sources, Status
 from porter.parse.tiles import Tile, evaluate, fold, read_tiles, select
-from porter.port.target import Target, camel_case
+from porter.prove.case import Case
 from porter.prove.host import output_of
-from porter.spec import Family
+from porter.spec import Family, Tiles
 
 CLAIM = "the tile selection is MLX's"
 YAML_CLAIM = "the tile selection is the family's"
@@ -41,12 +42,13 @@ _GRID = tuple(
 )
 
 
-def prove_selection(sources: Sources, family: Family, overlay_root: Path, target: Target) -> Proof:
+def prove_selection(case: Case) -> Proof:
     """Ask the emitted `select_tile` every question of the grid. Raises ToolchainError where there is no compiler."""
-    expected, witness = _witness(sources, family)
-    claim = CLAIM if family.host in sources.files else YAML_CLAIM
+    family = case.family
+    expected, witness = _witness(case.sources, family)
+    claim = CLAIM if _host_at_hand(case.sources, family) else YAML_CLAIM
     wrong = []
-    for question, row in zip(_GRID, _answers(family, overlay_root, target), strict=True):
+    for question, row in zip(_GRID, _answers(case), strict=True):
         tile = tuple(map(int, row))
         if tile != expected(question[0], _truth(*question[1:])):
             letter, dtype, a, b, batch, m, n, k = question
@@ -59,14 +61,25 @@ def prove_selection(sources: Sources, family: Family, overlay_root: Path, target
 
 def _witness(sources: Sources, family: Family) -> tuple[Callable[[str, Mapping[str, bool]], Tile], str]:
     """Who answers: upstream's text, whose conditions are called by their text, or the YAML."""
-    if family.host not in sources.files:
-        return lambda letter, truth: select(family.tiles, letter, truth)[0], "specs/ (the YAML)"
+    tiles = _tiles(family)
+    if not _host_at_hand(sources, family):
+        return lambda letter, truth: select(tiles, letter, truth)[0], "specs/ (the YAML)"
     upstream = read_tiles(sources, family)
-    spelled = {predicate.name: fold(predicate.upstream) for predicate in family.tiles.predicates}
+    spelled = {predicate.name: fold(predicate.upstream) for predicate in tiles.predicates}
     return (
         lambda letter, truth: evaluate(upstream, letter, {spelled[name]: value for name, value in truth.items()}),
         "upstream's host code",
     )
+
+
+def _tiles(family: Family) -> Tiles:
+    if family.tiles is None:
+        raise ProofError("the family selects no tiles", where=f"specs/{family.path}")
+    return family.tiles
+
+
+def _host_at_hand(sources: Sources, family: Family) -> bool:
+    return all(path in sources.files for path in family.hosts)
 
 
 def _truth(dtype: str, a: bool, b: bool, batch: int, m: int, n: int, k: int) -> dict[str, bool]:
@@ -80,10 +93,9 @@ def _truth(dtype: str, a: bool, b: bool, batch: int, m: int, n: int, k: int) -> 
     }
 
 
-def _answers(family: Family, overlay_root: Path, target: Target) -> list[list[str]]:
+def _answers(case: Case) -> list[list[str]]:
     """The tiles that the emitted header selects: rows of bm, bn, bk, wm, wn in the grid's order."""
-    header = f"{target.operations}/{camel_case(family.kernel).removesuffix('.h')}Table.h"
-    namespace = f"{'::'.join(target.namespaces['mlx'])}::steel::{family.name.removeprefix('steel_')}"
+    header = f"{case.target.operations}/{overlay_name(case.family)}Table.h"
     questions = ",\n".join(
         f"{{'{letter}', ours::DType::{dtype}, {a:d}, {b:d}, {batch}, {m}, {n}, {k}}}"
         for letter, dtype, a, b, batch, m, n, k in _GRID
@@ -94,4 +106,4 @@ def _answers(family: Family, overlay_root: Path, target: Target) -> list[list[st
         "int main() {\n  for (const auto& question : questions) {\n    const auto t = ours::select_tile(question);\n"
         '    std::printf("%d\\t%d\\t%d\\t%d\\t%d\\n", t.bm, t.bn, t.bk, t.wm, t.wn);\n  }\n}\n'
     )
-    return output_of(program, overlay_root / "pytorch" / target.source_root)
+    return output_of(program, case.overlay_root / "pytorch" / case.target.source_root)

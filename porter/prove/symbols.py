@@ -8,9 +8,6 @@ import ctypes
 import ctypes.util
 import re
 
-# Namespaces of our own, see porter/prove/units.py.
-COMBINATION = "combination_"
-
 
 def readable(symbol: str) -> str:
     """`mlx::steel::BlockLoader<...>::next` for a symbol of the IR; the symbol itself where nothing can say it."""
@@ -38,4 +35,4 @@ def simple_name(symbol: str) -> str:
     while (shorter := re.sub(r"<[^<>]*>", "", bare)) != bare:
         bare = shorter
     names = bare.split("(")[0].split()[-1].split("::")
-    return names[-1] if names[0].startswith(COMBINATION) else "::".join(names[-2:])
+    return "::".join(names[-2:])

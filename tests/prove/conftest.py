@@ -1,6 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The steel-port authors
 # SPDX-License-Identifier: BSD-3-Clause
-"""A pair of our own: a small kernel library with everything the rings look at, and a port of it written by hand."""
+"""Two small kernel libraries of our own with everything the rings look at, and ports of them written by hand.
+
+`minimal`: a template in a header, two params fields of each kind, constants lowered to template parameters. `plain`: a
+template and a plain kernel in a `.metal` file, constants lowered to macros, an integer among them.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from porter.metal.frontend import parse
 from porter.model import (
     Corpus,
     Coverage,
@@ -23,8 +28,10 @@ from porter.model import (
     Sources,
     sha256,
 )
-from porter.port.target import Target, load_target
-from porter.spec import ArgumentRole, Constant, Family
+from porter.parse.declarations import kernel_templates
+from porter.port.target import load_target
+from porter.prove.case import Case
+from porter.spec import ArgumentRole, Constant, Family, Kernel, NameTable, Sample
 
 K = "mlx/backend/metal/kernels/steel"
 
@@ -194,22 +201,100 @@ INSTANTIATE_PAIRS("steel_pair_float16", half, 8)
 }
 
 
+M = "mlx/backend/metal/kernels"
+
+PLAIN_UPSTREAM = {
+    "LICENSE": "Our own test, under our own licence.\n",
+    f"{M}/ramp.metal": """constant bool negate [[function_constant(7)]];
+constant int steps_ [[function_constant(9)]];
+float turned(float x) { return negate ? -x : x; }
+[[kernel]] void ramp(
+    const device float* in [[buffer(0)]],
+    device float* out [[buffer(1)]],
+    uint i [[thread_position_in_grid]]) {
+  float x = in[i];
+  for (int step = 0; step < steps_; ++step) {
+    x += turned(in[i + step]);
+  }
+  out[i] = x;
+}
+template <typename T>
+[[kernel]] void shift(
+    const device T* in [[buffer(0)]],
+    device T* out [[buffer(1)]],
+    uint i [[thread_position_in_grid]]) {
+  out[i] = T(turned(float(in[i])));
+}
+#define instantiate_shift(name, type) \\
+  template [[host_name("shift_" #name)]] [[kernel]] decltype(shift<type>) shift<type>;
+instantiate_shift(float32, float)
+instantiate_shift(float16, half)
+""",
+}
+
+PLAIN_PORT = {
+    "MlxRamp.h": """#pragma once
+using namespace metal;
+constexpr constant bool negate = STEEL_PORT_NEGATE;
+constexpr constant int steps_ = STEEL_PORT_STEPS;
+float turned(float x) { return negate ? -x : x; }
+[[kernel]] void ramp(
+    const device float* in [[buffer(0)]],
+    device float* out [[buffer(1)]],
+    uint i [[thread_position_in_grid]]) {
+  float x = in[i];
+  for (int step = 0; step < steps_; ++step) {
+    x += turned(in[i + step]);
+  }
+  out[i] = x;
+}
+template <typename T>
+[[kernel]] void shift(
+    const device T* in [[buffer(0)]],
+    device T* out [[buffer(1)]],
+    uint i [[thread_position_in_grid]]) {
+  out[i] = T(turned(float(in[i])));
+}
+""",
+    "MlxRamp.metal": """#ifdef STEEL_PORT_PRECOMPILE_RAMP
+#include <ATen/native/mps/kernels/MlxRamp.h>
+
+#define INSTANTIATE_SHIFT(host, ...) \\
+  template [[host_name(host)]] [[kernel]] decltype(shift<__VA_ARGS__>) shift<__VA_ARGS__>;
+INSTANTIATE_SHIFT("shift_float32", float)
+INSTANTIATE_SHIFT("shift_float16", half)
+#endif // STEEL_PORT_PRECOMPILE_RAMP
+""",
+}
+
+
 @dataclass(frozen=True)
 class Minimal:
-    """The pair as the rings see it."""
+    """A library of our own as the rings see it."""
 
-    sources: Sources
-    corpus: Corpus
-    family: Family
-    target: Target
-    overlay_root: Path
+    case: Case
 
     def mutate(self, file: str, old: str, new: str) -> None:
         """Replace `old`, which must stand in `file` exactly once, in the port."""
-        path = self.overlay_root / "pytorch" / self.target.source_root / self.target.kernels / file
+        path = self.kernels / file
         text = path.read_text()
         assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {file}"
         path.write_text(text.replace(old, new))
+
+    @property
+    def kernels(self) -> Path:
+        target = self.case.target
+        return self.case.overlay_root / "pytorch" / target.source_root / target.kernels
+
+    def with_upstream(self, path: str, old: str, new: str) -> Case:
+        """The case with another upstream, whose pin agrees with it."""
+        texts = {name: file.text for name, file in self.case.sources.files.items()}
+        assert texts[path].count(old) == 1
+        texts[path] = texts[path].replace(old, new)
+        return dataclasses.replace(self.case, sources=make_sources(texts))
+
+    def with_family(self, **changes: object) -> Case:
+        return dataclasses.replace(self.case, family=dataclasses.replace(self.case.family, **changes))
 
 
 def make_sources(texts: dict[str, str]) -> Sources:
@@ -218,28 +303,89 @@ def make_sources(texts: dict[str, str]) -> Sources:
     return Sources(Pin("0" * 40, None, "dir", Coverage.HEADERS, pinned), Path("unused"), files)
 
 
-def make_family(template: Family) -> Family:
-    """The pair's family; what no ring but outputs reads is left as in `template`."""
-    return dataclasses.replace(
-        template,
-        name="steel_pair",
-        kernel=f"{K}/pair/kernels/steel_pair.h",
-        preamble=("metal_stdlib_using", f"{K}/pair/params.h", f"{K}/pair/loader.h"),
-        table=f"{K}/pair/kernels/steel_pair.metal",
-        template="pair",
-        params=("mlx::steel::PairParams",),
-        grammar="steel_pair_{dtype}",
-        axes={"dtype": ({"dtype": "float32", "T": "float", "W": 4}, {"dtype": "float16", "T": "half", "W": 8})},
-        template_arguments=("T", "W"),
-        constants=(Constant("flip", 3, "template", "fl"), Constant("with_bias", 5, "template", "wb")),
-        excluded=(),
-        arguments=(
-            ArgumentRole("A", 0, "input", None, None),
-            ArgumentRole("B", 1, "input", "with_bias", "the output tensor"),
-            ArgumentRole("D", 2, "output", None, None),
-            ArgumentRole("params", 3, "params", None, None),
+def make_family(name: str, **fields: object) -> Family:
+    """A family that has nothing but `fields`."""
+    empty: dict[str, object] = {
+        "name": name,
+        "title": name,
+        "path": f"families/{name}.yaml",
+        "digest": "0" * 64,
+        "operators": (),
+        "copyright": (),
+        "licence": "MIT",
+        "preamble": (),
+        "table": None,
+        "hosts": (),
+        "params": (),
+        "constants": (),
+        "excluded": (),
+        "samples": (),
+        "requests": (),
+        "tiles": None,
+        "cases": None,
+        "tolerances": (),
+        "shapes": (),
+        "lines": {},
+    }
+    return Family(**{**empty, **fields})
+
+
+PAIR = make_family(
+    "steel_pair",
+    sources_of_kernels=(f"{K}/pair/kernels/steel_pair.h",),
+    preamble=("metal_stdlib_using", f"{K}/pair/params.h", f"{K}/pair/loader.h"),
+    table=f"{K}/pair/kernels/steel_pair.metal",
+    params=("mlx::steel::PairParams",),
+    kernels=(
+        Kernel(
+            "pair",
+            (
+                ArgumentRole("A", 0, "input", None, None),
+                ArgumentRole("B", 1, "input", "with_bias", "the output tensor"),
+                ArgumentRole("D", 2, "output", None, None),
+                ArgumentRole("params", 3, "params", None, None),
+            ),
         ),
-    )
+    ),
+    tables=(
+        NameTable(
+            "pair",
+            "steel_pair_{dtype}",
+            {"dtype": ({"dtype": "float32", "T": "float", "W": 4}, {"dtype": "float16", "T": "half", "W": 8})},
+            ("T", "W"),
+        ),
+    ),
+    constants=(
+        Constant("flip", 3, "template", "fl", "bool", ("pair",)),
+        Constant("with_bias", 5, "template", "wb", "bool", ("pair",)),
+    ),
+)
+
+_IN_AND_OUT = (ArgumentRole("in", 0, "input", None, None), ArgumentRole("out", 1, "output", None, None))
+
+RAMP = make_family(
+    "ramp",
+    sources_of_kernels=(f"{M}/ramp.metal",),
+    table=f"{M}/ramp.metal",
+    kernels=(Kernel("ramp", _IN_AND_OUT), Kernel("shift", _IN_AND_OUT)),
+    tables=(
+        NameTable("ramp", "ramp", {}, ()),
+        NameTable(
+            "shift",
+            "shift_{dtype}",
+            {"dtype": ({"dtype": "float32", "T": "float"}, {"dtype": "float16", "T": "half"})},
+            ("T",),
+        ),
+    ),
+    constants=(
+        Constant("negate", 7, "define", "", "bool", ("ramp", "shift")),
+        Constant("steps_", 9, "define", "", "int", ("ramp",)),
+    ),
+    samples=(
+        Sample(("ramp",), {"negate": False, "steps_": 3}, "a ramp of 3"),
+        Sample(("ramp",), {"negate": True, "steps_": 5}, "a ramp of 5, turned"),
+    ),
+)
 
 
 def make_params() -> ParamsStruct:
@@ -248,18 +394,28 @@ def make_params() -> ParamsStruct:
     return ParamsStruct("mlx::steel::PairParams", tuple(Field(*row, where) for row in rows), 24, 8, where)
 
 
+def make_case(folder: Path, family: Family, upstream: dict[str, str], port: dict[str, str]) -> Minimal:
+    sources, target = make_sources(upstream), load_target()
+    main = "".join(f'#include "{path}"\n' for path in (*family.preamble, *family.sources_of_kernels))
+    unit = parse(main, upstream, skip_bodies=True)
+    params = (make_params(),) if family.params else ()
+    templates = kernel_templates(unit, upstream, family.name)
+    corpus = Corpus(sources.pin, (), (), (), {}, templates, params, (), family.instantiations())
+    made = Minimal(Case(sources, corpus, (family,), family, folder, target, 1, lambda *_: None))
+    made.kernels.mkdir(parents=True)
+    for name, text in port.items():
+        (made.kernels / name).write_text(text)
+    return made
+
+
 @pytest.fixture
-def minimal(tmp_path: Path, families: tuple[Family, ...]) -> Minimal:
-    family = make_family(families[0])
-    texts = {**UPSTREAM, "metal_stdlib_using": "#pragma once\nusing namespace metal;\n"}
-    sources = make_sources(texts)
-    target = load_target()
-    kernels = tmp_path / "pytorch" / target.source_root / target.kernels
-    kernels.mkdir(parents=True)
-    for name, text in PORT.items():
-        (kernels / name).write_text(text)
-    corpus = Corpus(sources.pin, (), (), (), {}, (), (make_params(),), (), family.instantiations())
-    return Minimal(sources, corpus, family, target, tmp_path)
+def minimal(tmp_path: Path) -> Minimal:
+    return make_case(tmp_path, PAIR, {**UPSTREAM, "metal_stdlib_using": "#pragma once\nusing namespace metal;\n"}, PORT)
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Minimal:
+    return make_case(tmp_path, RAMP, PLAIN_UPSTREAM, PLAIN_PORT)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from porter.port.target import load_target
+from porter.model import Edit, Location, Notice, Port, PortedFile
 from porter.prove.blame import blamer
 from porter.prove.symbols import readable, simple_name
 
@@ -15,7 +15,7 @@ from porter.prove.symbols import readable, simple_name
     ("symbol", "name"),
     [
         ("@_ZN3mlx5steel6LoaderIDF16_Li4EE4loadEss", "Loader::load"),
-        ("@_ZN13combination_74gemmIfLi2EEEvPKf", "gemm"),
+        ("@_Z4gemmIfLi2EEvPKf", "gemm"),
         ("@not_mangled", "not_mangled"),
     ],
 )
@@ -27,8 +27,15 @@ def test_readable_names():
     assert readable("@_ZN1a1fIiEEvT_") == "void a::f<int>(int)"
 
 
-def test_the_rules_behind_a_function(sources, corpus, families):
-    blame = blamer(sources, corpus, families, load_target())
-    kernel = blame(["@_ZN13combination_74gemmIfLi2EEEvPKf"])
-    assert "function-constants" in kernel
+def test_the_rules_behind_a_function(minimal, monkeypatch):
+    (path,) = minimal.case.family.sources_of_kernels
+    text = minimal.case.sources.files[path].text
+    start = text.index("with_bias) {")
+    edits = (Edit(0, 5, "", "outside"), Edit(start, start + 9, "", "inside"))
+    notice = Notice((), "MIT", False, Location(path, 1))
+    ported = Port(minimal.case.corpus, (PortedFile(path, "SteelPair.h", text, edits, notice),))
+    monkeypatch.setattr("porter.port.port", lambda *_: ported)
+    blame = blamer(minimal.case)
+    assert blame(["@_Z4pairIfLi2EEvPKf"]) == "; rules that edit there: inside"
+    assert blame(["@_ZN3mlx5steel6LoaderIDF16_Li4EE4loadEss"]) == "; no rule edits there"
     assert blame(["@_ZN9something4elseEv"]) == "; no rule edits there"

@@ -8,24 +8,16 @@ import dataclasses
 
 import pytest
 
-from porter.errors import ProofError
-from porter.metal.air import CompiledArgument, CompiledKernel
 from porter.model import Status
 from porter.prove.functions import Loop, loops_of, spaces_of
-from porter.prove.interface import (
-    compiled_problems,
-    evaluate,
-    hidden_overloads,
-    port_kernel,
-    prove_interface,
-)
+from porter.prove.interface import hidden_overloads, prove_interface
 from porter.prove.sides import port_side
 
 from .conftest import Minimal
 
 
 def run(pair: Minimal):
-    return prove_interface(pair.sources, pair.corpus, pair.family, pair.overlay_root, pair.target)
+    return prove_interface(pair.case)
 
 
 def test_a_rename_is_proved_and_says_what_became_of_gates(minimal):
@@ -33,7 +25,7 @@ def test_a_rename_is_proved_and_says_what_became_of_gates(minimal):
     assert (proof.status, proof.why) == (Status.PROVED, "")
     assert "B lost its gate with_bias: where that is false it is bound to the output tensor" in proof.notes
     assert proof.notes[0] == (
-        "compared: 8 host names, 5 arguments, 1 thread limit, address spaces in 4 functions, "
+        "compared: 8 host names, 1 kernels with 5 arguments and their thread limits, address spaces in 4 functions, "
         "2 loops (1 with a pragma), overload groups that the shim hides: 1"
     )
 
@@ -48,7 +40,7 @@ def test_a_rename_is_proved_and_says_what_became_of_gates(minimal):
             "SteelPair.h",
             "const device T* A [[buffer(0)]],\n    const device T* B [[buffer(1)]]",
             "const device T* B [[buffer(0)]],\n    const device T* A [[buffer(1)]]",
-            "argument A: name B, upstream's is A; argument B: name A, upstream's is B",
+            "argument A: name B, upstream's is A; pair: argument B: name A, upstream's is B",
             id="swapped arguments",
         ),
         pytest.param(
@@ -152,11 +144,54 @@ def test_what_the_ir_cannot_show_is_found(minimal, file, old, new, why):
 
 
 def test_a_gate_that_the_family_does_not_state_is_found(minimal):
-    roles = tuple(dataclasses.replace(role, gate=None) for role in minimal.family.arguments)
-    family = dataclasses.replace(minimal.family, arguments=roles)
-    proof = prove_interface(minimal.sources, minimal.corpus, family, minimal.overlay_root, minimal.target)
+    (kernel,) = minimal.case.family.kernels
+    roles = tuple(dataclasses.replace(role, gate=None) for role in kernel.arguments)
+    proof = prove_interface(minimal.with_family(kernels=(dataclasses.replace(kernel, arguments=roles),)))
     assert proof.status is Status.DIFFERS
     assert "argument B is gated by with_bias, by None in specs/" in proof.why
+
+
+def test_what_is_wrong_with_a_kernel_is_told_of_each_of_its_host_names(minimal):
+    minimal.mutate("SteelPair.h", "A [[buffer(0)]]", "A [[buffer(7)]]")
+    found = run(minimal).kernels
+    assert [(one.host_name, one.status) for one in found] == [
+        ("steel_pair_float16", Status.DIFFERS),
+        ("steel_pair_float32", Status.DIFFERS),
+    ]
+    assert found[0].why == "pair: argument A: slot 7, upstream's is 0"
+
+
+def test_plain_kernels_and_bodies_in_a_table(plain):
+    proof = run(plain)
+    assert (proof.status, proof.why) == (Status.PROVED, "")
+    assert proof.notes[0].startswith("compared: 3 host names, 2 kernels with 6 arguments")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        (
+            "device float* out [[buffer(1)]]",
+            "device float* out [[buffer(2)]]",
+            "ramp: argument out: slot 2, upstream's is 1",
+        ),
+        (
+            "float turned(float x)",
+            "float turned(thread float x)",
+            "turned, address space 1: thread, upstream's is missing",
+        ),
+        (
+            "template <typename T>\n[[kernel]] void shift(",
+            "template <typename T, int N>\n[[kernel]] void shift(",
+            "shift: ",
+        ),
+    ],
+)
+def test_what_differs_in_them_is_found(plain, old, new, why):
+    plain.mutate("MlxRamp.h", old, new)
+    proof = run(plain)
+    assert proof.status is Status.DIFFERS
+    assert why in proof.why
 
 
 def test_loops_of_a_function():
@@ -177,51 +212,5 @@ def test_spaces_in_strings_and_attributes_are_none():
 
 
 def test_every_hidden_overload_is_looked_at(minimal):
-    side = port_side(minimal.overlay_root, minimal.target, minimal.family)
+    side = port_side(minimal.case)
     assert hidden_overloads(side, str) == {"float get ( bool sign ) const device { return sign ? first : - first ; }"}
-
-
-def buffer(name: str, slot: int, space: int, access: str, gate: str | None = None) -> CompiledArgument:
-    return CompiledArgument(slot, "buffer", name, "float", slot, access, space, 4, 4, gate, ())
-
-
-COMPILED = CompiledKernel(
-    "steel_pair_float32",
-    (
-        buffer("A", 0, 1, "read"),
-        buffer("B", 1, 1, "read", "with_bias"),
-        buffer("D", 2, 1, "write"),
-        buffer("params", 3, 2, "read"),
-        CompiledArgument(4, "threadgroup_position_in_grid", "tid", "uint3", None, None, None, None, None, None, ()),
-    ),
-    (),
-    128,
-)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "problems"),
-    [
-        ("D [[buffer(2)]]", "D [[buffer(2)]]", []),
-        ("A [[buffer(0)]]", "A [[buffer(6)]]", ["steel_pair_float32, argument A: slot 6, compiled 0"]),
-        ("const device T* A", "const constant T* A", ["steel_pair_float32, argument A: address space 2, compiled 1"]),
-        ("W * 32", "W * 64", ["steel_pair_float32: thread limit 256, compiled 128"]),
-    ],
-)
-def test_the_port_against_a_compiled_kernel(minimal, old, new, problems):
-    minimal.mutate("SteelPair.h", old, new)
-    port = port_kernel(port_side(minimal.overlay_root, minimal.target, minimal.family), minimal.family, minimal.target)
-    found = compiled_problems(COMPILED, port, {"T": "float", "W": "4"}, {"B": "with_bias"})
-    assert list(found) == problems
-
-
-def test_a_gate_that_the_compiled_kernel_lacks_is_found(minimal):
-    port = port_kernel(port_side(minimal.overlay_root, minimal.target, minimal.family), minimal.family, minimal.target)
-    found = list(compiled_problems(COMPILED, port, {"T": "float", "W": "4"}, {}))
-    assert found == ["steel_pair_float32, argument B: gate None, compiled with_bias"]
-
-
-def test_thread_limits_are_integer_expressions():
-    assert evaluate("WM* WN * 32", {"WM": "2", "WN": "4"}) == 256
-    with pytest.raises(ProofError, match="not an integer expression"):
-        evaluate("__import__('os')", {})

@@ -4,26 +4,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from porter.errors import ProofError
+from porter.metal.air import CompiledArgument, CompiledKernel, StructField
 from porter.model import Status
 from porter.port.target import load_target
-from porter.prove.layouts import FLOAT, SIGNED, Layout, against_library, compare, ported_name, prove_layouts
+from porter.prove.layouts import (
+    FLOAT,
+    NONE_CLAIM,
+    SIGNED,
+    Layout,
+    against_library,
+    against_upstream,
+    clang_layouts,
+    ported_name,
+    prove_layouts,
+)
+from porter.prove.sides import Side
 
 from .conftest import Minimal
 
-APPLE = {
-    "mlx::steel::PairParams": Layout(
-        24, (("count", 0, 4, SIGNED), ("stride", 4, 4, SIGNED), ("offset", 8, 8, SIGNED), ("scale", 16, 4, FLOAT))
-    )
-}
-
 
 def run(pair: Minimal):
-    return prove_layouts(pair.sources, pair.corpus, pair.family, pair.overlay_root, pair.target)
+    return prove_layouts(pair.case)
 
 
 def test_both_compilers_and_upstream_agree(minimal):
@@ -83,43 +87,76 @@ def test_a_header_that_the_host_reads_otherwise_is_found(minimal, old, new, why)
 
 def test_a_struct_that_is_gone_is_an_error(minimal):
     minimal.mutate("SteelPairParams.h", "struct PairParams", "struct OtherParams")
-    with pytest.raises(ProofError, match="declares no struct at::native::mps::steel::PairParams"):
+    with pytest.raises(ProofError, match="port does not declare at::native::mps::steel::PairParams"):
         run(minimal)
 
 
-def test_against_what_a_compiled_kernel_says(families):
-    right = dict(APPLE)
-    assert compare(families[0], "w", right, APPLE).status is Status.PROVED
-    wrong = {
-        "mlx::steel::PairParams": Layout(20, (*APPLE["mlx::steel::PairParams"].fields[:3], ("scale", 12, 4, FLOAT)))
-    }
-    proof = compare(families[0], "w", wrong, APPLE, "steel_pair_float32")
-    assert proof.why == (
-        "steel_pair_float32: mlx::steel::PairParams.scale at byte 12, 16 in the witness; "
-        "mlx::steel::PairParams of 20 bytes, 24 in the witness"
-    )
-    assert compare(families[0], "w", right, {}).why == "mlx::steel::PairParams is missing"
+def params(name: str = "mlx::steel::PairParams", size: int = 24, scale: int = 16, space: int = 2) -> CompiledArgument:
+    rows = (("count", "int", 0, 4), ("stride", "int", 4, 4), ("offset", "long", 8, 8), ("scale", "float", scale, 4))
+    fields = tuple(StructField(field, kind, offset, width, 0) for field, kind, offset, width in rows)
+    return CompiledArgument(3, "buffer", "params", name, 3, "read", space, size, 8, None, fields)
+
+
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch):
+    def give(*arguments: CompiledArgument) -> None:
+        kernels = {name: CompiledKernel(name, arguments, (), None) for name in ("steel_pair_float32",)}
+        monkeypatch.setattr("porter.prove.layouts.compiled_kernels", lambda case: kernels)
+
+    return give
+
+
+def test_against_what_a_compiled_kernel_says(minimal, compiled):
+    compiled(params())
+    proof = against_library(minimal.case)
+    assert (proof.status, proof.cases) == (Status.PROVED, 6)
+    assert [(one.host_name, one.status) for one in proof.kernels] == [("steel_pair_float32", Status.PROVED)]
+
+
+@pytest.mark.parametrize(
+    ("argument", "why"),
+    [
+        (
+            params(scale=12, size=20),
+            "PairParams.scale at byte 16, 12 in the witness; mlx::steel::PairParams of 24 bytes",
+        ),
+        (
+            params("mlx::steel::OtherParams"),
+            "argument params points to the struct mlx::steel::OtherParams, which the family does not own; "
+            "add it to params in specs/families/steel_pair.yaml",
+        ),
+        (params(space=1), "no compiled kernel takes mlx::steel::PairParams; take it out of params in specs/"),
+    ],
+)
+def test_what_a_compiled_kernel_takes_otherwise_is_found(minimal, compiled, argument, why):
+    compiled(argument)
+    proof = against_library(minimal.case)
+    assert proof.status is Status.DIFFERS
+    assert why in proof.why
+
+
+def test_a_family_without_structs_says_so(plain, compiled, monkeypatch):
+    kernels = {"ramp": CompiledKernel("ramp", (), (), None)}
+    monkeypatch.setattr("porter.prove.layouts.compiled_kernels", lambda case: kernels)
+    proof = against_library(plain.case)
+    assert (proof.status, proof.claim) == (Status.PROVED, NONE_CLAIM)
+    assert against_upstream(plain.case).status is Status.PROVED
+
+
+def test_a_struct_that_no_yaml_owns_is_seen_without_a_library(minimal):
+    proof = against_upstream(minimal.with_family(params=()))
+    assert proof.status is Status.DIFFERS
+    assert "pair: argument params points to PairParams; add it to params in specs/" in proof.why
+
+
+def test_class_templates_are_laid_out_by_their_arguments():
+    text = "template <int N> struct Shape { int dims[N]; float x; };"
+    side = Side("upstream", {"shape.h": text}, '#include "shape.h"\n')
+    found, files = clang_layouts(side, {"Shape<2>": "Shape<2>", "Shape<3>": "Shape<3>"})
+    assert found["Shape<2>"] == Layout(12, (("dims", 0, 8, SIGNED), ("x", 8, 4, FLOAT)))
+    assert found["Shape<3>"].size == 16
+    assert files["Shape<2>"] == "shape.h"
 
 
 def test_names_in_the_port():
     assert ported_name("mlx::steel::GEMMParams", load_target()) == "at::native::mps::steel::GEMMParams"
-
-
-def test_upstream_against_apples_compiled_kernels(root, corpus, families, library):
-    proof = against_library(corpus, families[0], root / "generated", load_target(), library)
-    assert (proof.status, proof.cases) == (Status.PROVED, 96 * 21)
-
-
-def test_a_wrong_field_against_apples_compiled_kernels(root, corpus, families, library, tmp_path: Path):
-    import shutil
-
-    target = load_target()
-    shutil.copytree(root / "generated", tmp_path / "generated")
-    folder = tmp_path / "generated" / "pytorch" / target.source_root / target.kernels
-    header = next(path for path in folder.glob("*.h") if "struct GEMMAddMMParams {" in path.read_text())
-    text = header.read_text()
-    assert text.count("float alpha;") == 1
-    header.write_text(text.replace("float alpha;", "double alpha;"))
-    proof = against_library(corpus, families[0], tmp_path / "generated", target, library)
-    assert proof.status is Status.DIFFERS
-    assert "mlx::steel::GEMMAddMMParams.alpha of 8 bytes, 4 in the witness" in proof.why
