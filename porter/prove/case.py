@@ -88,12 +88,16 @@ class Case:
 
 
 def sampled(family: Family, rows: tuple[Instantiation, ...]) -> tuple[Instantiation, ...]:
-    """The first row (by host name) of every kernel with every dtype: every type among its template arguments, and every
-    value of the YAML's columns that name one (`dtype`, `in`, `out`, ...: those that are words, not numbers)."""
+    """The first row (by host name) of every kernel with each type or operation that stands among its template arguments,
+    at each place. The kernels that one string of the host makes count as one."""
     picked: dict[str, Instantiation] = {}
     seen: set[tuple[str, int, str]] = set()
+    requests = {one.host_name: one for one in family.requests}
     for row in sorted(rows, key=lambda one: one.host_name):
-        kinds = {(row.template, i, a) for i, a in enumerate(row.arguments) if not _is_value(a)}
+        kernel, arguments = row.template, row.arguments
+        if row.host_name in requests:  # a kernel of its own, but one of many that one string makes
+            kernel, arguments = requests[row.host_name].string, requests[row.host_name].values[1:3]
+        kinds = {(kernel, i, a) for i, a in enumerate(arguments) if not _is_value(a)}
         if not kinds:
             kinds = {(row.template, -1, "")}
         if not kinds <= seen:
