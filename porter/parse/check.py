@@ -16,7 +16,7 @@ from porter.errors import SpecError
 from porter.model import KernelArgument, KernelTemplate, Sources
 from porter.parse.check_table import table_problems
 from porter.parse.file_facts import FileFacts
-from porter.parse.part import Part, is_format, owned, takes
+from porter.parse.part import Part, owned, takes
 from porter.parse.wrong import kernel_key, wrong
 from porter.spec import Family
 
@@ -43,7 +43,7 @@ def _files(family: Family, part: Part, sources: Sources, facts: Mapping[str, Fil
         yield from _includes(family, family.table, facts)
     defining = {kernel.location.file for kernel in part.kernels}
     for i, path in enumerate(family.sources_of_kernels):
-        if path in sources.files and path not in defining and not is_format(path):
+        if path in sources.files and path not in defining:
             yield wrong(family, f"sources.kernels.{i}", f"{path} defines no kernel", "it under preamble, or not at all")
     instantiated = {row.template for row in part.instantiations}
     for kernel in part.kernels:
@@ -87,7 +87,6 @@ def _included(family: Family, table: str, facts: Mapping[str, FileFacts]) -> Ite
 def _kernels(family: Family, part: Part, sources: Sources) -> Iterator[SpecError]:
     upstream = owned(family, part)
     instantiated = {row.template for row in part.instantiations}
-    formats = format_kernels(family, sources)
     for name in family.kernel_names:
         if name in upstream:
             yield from _arguments(family, upstream[name])
@@ -95,41 +94,13 @@ def _kernels(family: Family, part: Part, sources: Sources) -> Iterator[SpecError
             if wanted and not family.kernel(name).on_demand:
                 what = f"upstream's table instantiates no {name}"
                 yield wrong(family, kernel_key(family, name), what, "on_demand: true in its row")
-        elif name in formats:
-            yield from _format_arguments(family, name, formats[name])
         else:
             what = f"no file of sources.kernels defines a kernel {name}"
-            yield wrong(family, kernel_key(family, name), what, f"one of {', '.join((*upstream, *formats)) or 'none'}")
+            yield wrong(family, kernel_key(family, name), what, f"one of {', '.join(upstream) or 'none'}")
     for name, kernel in upstream.items():
         if name not in family.kernel_names:
             what = f"the kernel {name}, which upstream defines at {kernel.location}, is not described"
             yield wrong(family, "kernels", what, f"under kernels: {_spelled(kernel)}")
-    for name in formats.keys() - set(family.kernel_names):
-        what = f"upstream's host makes a kernel {name} of text, and it is not described"
-        yield wrong(family, "kernels", what, f"- names: [{name}], on_demand: true, and its arguments")
-
-
-def format_kernels(family: Family, sources: Sources) -> dict[str, dict[str, int]]:
-    """The kernels that upstream's host makes of a format string: `void gather{0}_{1}(...)` is `gather`. Name -> the
-    slots of the buffers that the format itself names; the host may put in more."""
-    found: dict[str, dict[str, int]] = {}
-    for path in family.sources_of_kernels:
-        if is_format(path) and path in sources.files:
-            for name, arguments in _FORMAT.findall(sources.files[path].text):
-                found[name] = {buffer: int(slot) for buffer, slot in _FORMAT_BUFFER.findall(arguments)}
-    return found
-
-
-_FORMAT = re.compile(r"\[\[kernel\]\]\s*void\s+([A-Za-z_]\w*)\{[^(]*\((.*?)\)\s*\{\{", re.S)
-_FORMAT_BUFFER = re.compile(r"(\w+)\s*\[\[buffer\((\d+)\)\]\]")
-
-
-def _format_arguments(family: Family, name: str, upstream: Mapping[str, int]) -> Iterator[SpecError]:
-    ours = {argument.name: argument.slot for argument in family.kernel(name).arguments}
-    for buffer, slot in upstream.items():
-        if ours.get(buffer) != slot:
-            what = f"{name} has the buffer {buffer} in slot {slot}"
-            yield wrong(family, kernel_key(family, name), what, f"{{ name: {buffer}, slot: {slot}, role: ... }}")
 
 
 def buffers(kernel: KernelTemplate) -> dict[str, tuple[int, KernelArgument]]:

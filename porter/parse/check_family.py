@@ -11,7 +11,8 @@ from pathlib import Path
 
 import click
 
-from porter.errors import SpecError, SteelPortError
+from porter.errors import SteelPortError
+from porter.model import Sources
 from porter.spec import load_families
 
 
@@ -20,31 +21,36 @@ from porter.spec import load_families
 @click.option("--root", type=click.Path(file_okay=False, path_type=Path), default=Path(), show_default=True)
 def main(names: tuple[str, ...], root: Path) -> None:
     """Compare families with what stands in DIR/upstream_mlx; the exit status says whether all agree."""
-    from porter.parse.check import problems
-    from porter.parse.corpus import file_facts, read_parts
-    from porter.parse.part import owned
-    from porter.parse.requests import with_requests
     from porter.upstream import vendored
 
-    found: list[SteelPortError] = []
     try:
-        sources = vendored(root / "upstream_mlx")
+        upstream = vendored(root / "upstream_mlx")
     except SteelPortError as error:
         raise click.ClickException(str(error)) from error
+    found: list[SteelPortError] = []
     for name in names:
         try:
-            (family,) = load_families([name])
-            asked = with_requests(sources, (family,))
-            (part,) = read_parts(asked, (family,), jobs=1)
-            wrong: list[SpecError] = problems(family, part, asked, file_facts(asked))
-            found += wrong
-            rows = len(part.instantiations) or len(family.instantiations())
-            click.echo(f"{name}: {len(owned(family, part))} kernels, {rows} host names, {len(wrong)} problems")
+            found += _compare(name, upstream)
         except SteelPortError as error:
             found.append(error)
     for one in found:
         click.echo(f"\n{one}")
     raise SystemExit(1 if found else 0)
+
+
+def _compare(name: str, upstream: Sources) -> list[SteelPortError]:
+    from porter.parse.check import problems
+    from porter.parse.corpus import file_facts, read_parts
+    from porter.parse.part import owned
+    from porter.parse.requests import with_requests
+
+    (family,) = load_families([name])
+    sources = with_requests(upstream, (family,))
+    (part,) = read_parts(sources, (family,), jobs=1)
+    wrong = problems(family, part, sources, file_facts(sources))
+    rows = len(part.instantiations) or len(family.instantiations())
+    click.echo(f"{name}: {len(owned(family, part))} kernels, {rows} host names, {len(wrong)} problems")
+    return [*wrong]
 
 
 if __name__ == "__main__":

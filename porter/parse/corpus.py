@@ -22,7 +22,7 @@ from porter.parse.check import problems
 from porter.parse.directives import resolve
 from porter.parse.file_facts import FileFacts, read_file
 from porter.parse.notices import read_licence
-from porter.parse.part import Part, Unit, is_format, owned, read_part
+from porter.parse.part import Part, Unit, owned, read_part
 from porter.spec import Family
 
 JOBS = min(os.cpu_count() or 1, 2)
@@ -113,7 +113,7 @@ def unit_of(family: Family, sources: Sources, reader: _Files | None = None) -> U
                 next_step="choose a revision that has it, or change the family's sources",
             )
     present = [path for _, path in named if path in sources.files]
-    includes = tuple(dict.fromkeys(path for path in present if not is_format(path)))
+    includes = tuple(dict.fromkeys(present))
     if family.table in present:
         includes = (family.table or "",)
     elif not any(path in present for path in family.sources_of_kernels) and not family.params:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from porter.errors import SpecError
@@ -11,7 +12,7 @@ from porter.model import Sources
 from porter.parse.corpus import file_facts
 from porter.parse.wrong import wrong
 from porter.spec import Family
-from porter.upstream.selection import KERNELS
+from porter.upstream.selection import KERNELS, ON_DEMAND
 
 _SHOWN = 12
 
@@ -34,14 +35,30 @@ def check_coverage(sources: Sources, families: Sequence[Family]) -> None:
             loose += [f"{one.name} ({one.location.file}:{one.location.line})" for one in facts[path].kernels]
         if path.endswith(".metal") and path not in tables:
             loose.append(f"the table {path}")
+    loose += _unasked(sources, families)
     if loose:
         more = f" and {len(loose) - _SHOWN} more" if len(loose) > _SHOWN else ""
         raise SpecError(
             f"no family owns {', '.join(loose[:_SHOWN])}{more}",
             where="specs/families",
-            expected="a family whose sources.kernels name the file, or whose sources.table is the .metal file",
+            expected="a family whose sources.kernels, sources.table or formats name it",
             next_step="write a family, or name the file in one",
         )
+
+
+def _unasked(sources: Sources, families: Sequence[Family]) -> list[str]:
+    """The kernels that upstream's host makes of strings, and that no family requests."""
+    asked = {(request.file, request.string) for family in families for request in family.requests}
+    return [
+        f"the string {found[1]} ({path}:{sources.files[path].text.count(chr(10), 0, found.start()) + 1})"
+        for path in ON_DEMAND
+        if path in sources.files
+        for found in _STRING.finditer(sources.files[path].text)
+        if re.search(r"\[\[kernel\]\]\s*void\b", found[2]) and (path, found[1]) not in asked
+    ]
+
+
+_STRING = re.compile(r'std::string_view\s+(\w+)\s*=\s*R"\((.*?)\)"', re.S)
 
 
 def _once(families: Sequence[Family]) -> None:

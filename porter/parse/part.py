@@ -17,7 +17,6 @@ from porter.model import FunctionConstant, Instantiation, KernelTemplate, Params
 from porter.parse.declarations import function_constants, kernel_templates, params_structs, specialisations
 from porter.parse.instantiations import PROLOGUE, table_rows, with_rows
 from porter.spec import Family
-from porter.upstream.selection import ON_DEMAND
 
 
 @dataclass(frozen=True)
@@ -59,11 +58,6 @@ def read_part(unit: Unit) -> Part:
     kernels = kernel_templates(parsed, files, unit.family)
     rows = table_rows(parsed, kernels, unit.family, unit.owned) if unit.has_table else ()
     return Part(kernels, function_constants(parsed), params_structs(parsed, unit.params), rows)
-
-
-def is_format(path: str) -> bool:
-    """Whether upstream's file holds kernel source as strings of its host code, so that it is not Metal itself."""
-    return path in ON_DEMAND
 
 
 def owned(family: Family, part: Part) -> dict[str, KernelTemplate]:

@@ -19,15 +19,15 @@ def wrong(family: Family, key: str, what: str, expected: str | None = None) -> S
 
 
 def kernel_key(family: Family, name: str) -> str:
-    """The key of a kernel's name in the YAML: `kernels.2.names.0`. Rows share their arguments among names."""
+    """The key of a kernel's name in the YAML: `kernels.2.names.0`. Rows share their arguments among names; kernels that
+    upstream formats stand under `formats`."""
     wanted = family.kernel_names.index(name)
     for row in itertools.count():
-        names = list(
-            itertools.takewhile(family.lines.__contains__, (f"kernels.{row}.names.{i}" for i in itertools.count()))
-        )
+        candidates = (f"kernels.{row}.names.{i}" for i in itertools.count())
+        names = list(itertools.takewhile(family.lines.__contains__, candidates))
         if wanted < len(names):
             return names[wanted]
-        wanted -= len(names)
         if not names:
-            return "kernels"
-    raise AssertionError
+            break
+        wanted -= len(names)
+    return "formats" if family.requests else "kernels"
