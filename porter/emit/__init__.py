@@ -5,180 +5,94 @@
 Under `pytorch/aten/src/ATen/native/mps/` of the overlay:
   kernels/Steel*.h, Mlx*.h      the ported headers
   kernels/<Family>.metal        the instantiations, for a metallib that is built with PyTorch
-  kernels/Steel.LICENSE         MLX's licence
-  operations/<Family>Table.h    the same instantiations for the host, and MLX's tile selection
+  kernels/Steel.LICENSE*        MLX's licence, and those of files that state another
+  operations/<Family>Table.h    the same instantiations for the host
   operations/<Family>Source.h   the kernel source flattened, for compilation at run time
+and of a family with MLX's tile selection also
   operations/<Family>.{h,cpp}   dispatch
   operations/SteelOperators.cpp the operators
+`pytorch/NOT_PORTED.txt` names the families whose kernels did not come with the sources, if there are any.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+from porter.emit.families import FamilyFiles
 from porter.emit.flatten import flatten
 from porter.emit.format import format_files
-from porter.model import Instantiation, Overlay, OverlayFile, Port, Sources
-from porter.port.notice import COPYRIGHT_TAG, LICENCE_FILE, LICENCE_TAG, UPSTREAM
-from porter.port.target import Target, camel_case
-from porter.spec import Family, TileRow
+from porter.emit.fused import dispatch_files
+from porter.emit.licences import licence_files
+from porter.emit.names import instantiation, overlay_name, ported_argument, ported_host_names
+from porter.emit.rendering import render
+from porter.errors import EmitError
+from porter.model import Overlay, OverlayFile, Port, Sources
+from porter.port.target import Target
+from porter.spec import Family
 
-if TYPE_CHECKING:
-    import jinja2
+__all__ = [
+    "NOT_PORTED",
+    "ROOT",
+    "emit",
+    "flattened",
+    "instantiation",
+    "overlay_name",
+    "ported_argument",
+    "ported_host_names",
+]
 
-TEMPLATES = Path(__file__).parent / "templates"
 ROOT = "pytorch"
+NOT_PORTED = f"{ROOT}/NOT_PORTED.txt"
 
 
 def emit(port: Port, sources: Sources, families: tuple[Family, ...], target: Target) -> Overlay:
     """Render, flatten and format the overlay. Raises EmitError and ToolchainError."""
     root = f"{ROOT}/{target.source_root}"
+    kernels, operations = f"{root}/{target.kernels}", f"{root}/{target.operations}"
     origins = {f"{ROOT}/{file.path}": file.source for file in port.files}
-    texts = {f"{ROOT}/{file.path}": file.text for file in port.files}
-    texts[f"{root}/{target.kernels}/{LICENCE_FILE}"] = _licence(port, sources)
-    for family in families:
-        texts.update(_tables(port, family, target))
-    texts = format_files(texts)
-    sources_of = {family.name: _flattened(texts, root, family, target) for family in families}
-    # The flattened source is formatted already, and stands in a string.
-    texts.update({path: text for f in families for path, text in _source(f, target, port, sources_of[f.name]).items()})
-    files = (OverlayFile(path, text, origins.get(path)) for path, text in sorted(texts.items()))
-    return Overlay(port.corpus.pin.revision, tuple(files))
+    ported = {file.source for file in port.files}
+    at_hand = [FamilyFiles(port, f, target, kernels, operations) for f in families if _missing(f, ported) == ()]
+    unformatted = {f"{ROOT}/{file.path}": file.text for file in port.files}
+    for files in at_hand:
+        if files.family.tiles is not None:
+            unformatted.update(dispatch_files(files, files.family.tiles))
+    texts = format_files(unformatted)
+    headers = {path.removeprefix(f"{root}/"): texts[path] for path in origins}
+    texts |= licence_files(port, sources, kernels)
+    for files in at_hand:
+        written = [files.instantiations(), files.source(headers)]
+        if files.family.tiles is None:
+            written.append(files.table())
+        for path, text in written:
+            if path in texts:
+                raise EmitError("two families make this file", where=path)
+            texts[path] = text
+    left_out = [family for family in families if _missing(family, ported)]
+    if left_out:
+        rows = [{"name": f.name, "title": f.title, "missing": _missing(f, ported)} for f in left_out]
+        texts[NOT_PORTED] = render("NotPorted.txt.j2", {"families": rows})
+    made = (OverlayFile(path, text, origins.get(path)) for path, text in sorted(texts.items()))
+    return Overlay(port.corpus.pin.revision, tuple(made))
 
 
-def overlay_name(family: Family) -> str:
-    """`SteelGemmFused`: what the overlay's files of a family are called."""
-    return camel_case(family.kernel).removesuffix(".h")
+def _missing(family: Family, ported: set[str]) -> tuple[str, ...]:
+    """The family's sources that were not ported."""
+    return tuple(path for path in family.sources_of_kernels if path not in ported)
 
 
-def ported_host_names(family: Family, rows: Iterable[Instantiation]) -> dict[str, tuple[str, tuple[str, ...]]]:
-    """Ported host name -> (upstream host name, template arguments with the constants' values appended)."""
-    out = {}
-    for row in rows:
-        for combination in family.combinations():
-            values = tuple(str(value).lower() for value in combination.values())
-            out[row.host_name + family.suffix(combination)] = (row.host_name, row.arguments + values)
-    return out
+def flattened(overlay_root: Path, target: Target, family: Family) -> str:
+    """The source of the family for compilation at run time, made of the headers as they stand in the overlay.
 
-
-def ported_argument(argument: str, target: Target) -> str:
-    """A template argument under the target's names: `bfloat16_t` becomes `bfloat`."""
-    return target.aliases.get(argument, target.renames.get(argument, argument))
-
-
-def _environment() -> jinja2.Environment:
-    import jinja2
-
-    # What is rendered is C++, not HTML; nothing in it comes from a user.
-    return jinja2.Environment(  # noqa: S701
-        loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
-    )
-
-
-def _heading(port: Port, family: Family, restated: Iterable[str]) -> str:
-    """The comment that heads a file of ours; `restated` names the upstream places whose values it holds."""
-    places = list(restated)
-    lines = [f"{COPYRIGHT_TAG} 2026 The steel-port authors"]
-    lines += [f"{COPYRIGHT_TAG} {line}" for line in family.copyright if places]
-    lines += [f"{LICENCE_TAG} BSD-3-Clause{f' AND {family.licence}' if places else ''}", ""]
-    lines += ["Made by steel-port; edit its templates and specs, not this file, and run `steel-port sync`."]
-    if places:
-        lines += [f"Restates values of {UPSTREAM}", f"  revision {port.corpus.pin.revision}"]
-        lines += [f"  {place}" for place in places]
-        lines += [f"whose licence stands in kernels/{LICENCE_FILE}."]
-    return "\n".join(f"// {line}".rstrip() for line in lines)
-
-
-def _licence(port: Port, sources: Sources) -> str:
-    values = {"upstream": UPSTREAM, "revision": port.corpus.pin.revision, "licence": sources.files["LICENSE"].text}
-    return _environment().get_template("Licence.j2").render(values).rstrip("\n") + "\n"
-
-
-def _tables(port: Port, family: Family, target: Target) -> dict[str, str]:
-    name, root = overlay_name(family), f"{ROOT}/{target.source_root}"
-    operations = f"{root}/{target.operations}"
-    values = _values(port, family, target)
-    kernels_from, tiles_from = (f"{family.table}, the instantiations", f"{family.host}, the tile selection")
-    outputs = (
-        ("Instantiations.metal.j2", f"{root}/{target.kernels}/{name}.metal", (kernels_from,)),
-        ("Table.h.j2", f"{operations}/{name}Table.h", (kernels_from, tiles_from)),
-        ("Dispatch.h.j2", f"{operations}/{name}.h", ()),
-        ("Dispatch.cpp.j2", f"{operations}/{name}.cpp", ()),
-        ("Operators.cpp.j2", f"{operations}/SteelOperators.cpp", ()),
-    )
-    environment = _environment()
-    return {
-        path: environment.get_template(template).render(values, heading=_heading(port, family, restated))
-        for template, path, restated in outputs
-    }
-
-
-def _values(port: Port, family: Family, target: Target) -> dict[str, Any]:
-    # By name, so that the order in which a provider lets us find them leaves no trace.
-    table = sorted((r for r in port.corpus.instantiations if r.template == family.template), key=lambda r: r.host_name)
-    rows = [_row(row, family, target) for row in table]
-    params = next(s.location.file for s in port.corpus.params if s.name in family.params)
-    return {
-        "name": overlay_name(family),
-        "namespace": family.name.removeprefix("steel_"),
-        "macro": f"INSTANTIATE_{family.name.upper()}",
-        "template": family.template,
-        "kernel_header": target.header(family.kernel),
-        "params_header": target.header(params),
-        "operations": target.operations,
-        "constants": family.constants,
-        "combinations": [
-            {"suffix": family.suffix(c), "arguments": [str(value).lower() for value in c.values()]}
-            for c in family.combinations()
-        ],
-        "rows": rows,
-        "dtypes": list(dict.fromkeys(row["dtype"] for row in rows)),
-        "tiles": family.tiles,
-        "tile_rows": [{"condition": _condition(family, row), "tile": row.tile} for row in family.tiles.rows],
-    }
-
-
-def _row(row: Instantiation, family: Family, target: Target) -> dict[str, Any]:
-    """One instantiation as the templates read it; the axes' values come from the family by host name."""
-    axes = next(axes for axes in family.rows() if family.grammar.format(**axes) == row.host_name)
-    flags = {key: str(axes[key]).lower() for key in ("transpose_a", "transpose_b")}
-    return {
-        "host_name": row.host_name,
-        "arguments": [ported_argument(argument, target) for argument in row.arguments],
-        "dtype": axes["dtype"],
-        "tile": [axes[key] for key in ("bm", "bn", "bk", "wm", "wn")],
-        **flags,
-    }
-
-
-def _condition(family: Family, row: TileRow) -> str:
-    named = sorted({letter for other in family.tiles.rows if other.device != "other" for letter in other.device})
-    if row.device == "other":
-        atoms = [f"q.device != '{letter}'" for letter in named]
-    else:
-        atoms = ["(" + " || ".join(f"q.device == '{letter}'" for letter in row.device) + ")"]
-    atoms += [f"!{atom.removeprefix('not ')}" if atom.startswith("not ") else atom for atom in row.when]
-    return " && ".join(atoms)
-
-
-def _flattened(texts: dict[str, str], root: str, family: Family, target: Target) -> str:
-    prefix = f"{root}/"
-    headers = {path.removeprefix(prefix): text for path, text in texts.items() if path.endswith(".h")}
-    return flatten(target.header(family.kernel), headers)
-
-
-def _source(family: Family, target: Target, port: Port, source: str) -> dict[str, str]:
-    path = f"{ROOT}/{target.source_root}/{target.operations}/{overlay_name(family)}Source.h"
-    notices = {port.corpus.notices[file.source] for file in port.files}
-    copyrights = sorted({line for notice in notices for line in notice.copyrights})
-    licences = " AND ".join(sorted({notice.spdx for notice in notices}))
-    heading = "\n".join(
-        [f"// {COPYRIGHT_TAG} {line}" for line in copyrights]
-        + [f"// {LICENCE_TAG} {licences}", "//"]
-        + [f"// The ported headers of {UPSTREAM}, revision {port.corpus.pin.revision},"]
-        + ["// each headed by its own notice; made by steel-port, which changed them."]
-    )
-    values = _values(port, family, target)
-    return {path: _environment().get_template("Source.h.j2").render(values, heading=heading, source=source)}
+    The definitions of its macros (`porter.port.constants.definitions`) go before it, instantiations behind it. Raises
+    EmitError where the overlay lacks a header.
+    """
+    root = overlay_root / ROOT / target.source_root
+    roots = [target.header(path) for path in family.sources_of_kernels]
+    for header in roots:
+        if not (root / header).is_file():
+            raise EmitError(
+                "the overlay lacks this header", where=str(root / header), next_step="run `steel-port sync`"
+            )
+    folder = root / target.kernels
+    headers = {f"{target.kernels}/{path.name}": path.read_text(encoding="utf-8") for path in folder.glob("*.h")}
+    return flatten(roots, headers)

@@ -15,28 +15,38 @@ from porter.spec import Constant, Family
 
 
 def port(corpus: Corpus, sources: Sources, families: tuple[Family, ...], target: Target) -> Port:
-    """Rewrite every header in the include closure of `families`.
+    """Rewrite every header in the include closure of `families`, and the bodies that stand in `.metal` files.
 
-    Raises PortError (file:line) where a rule meets something it does not know, and where two rules claim one token.
+    A family whose bodies did not come with the sources is left out. Raises PortError (file:line) where a rule meets
+    something it does not know, and where two rules claim one token.
     """
-    headers = [path for path in corpus.files if path.endswith(".h")]
+    bodies = {path for family in families if family.body_in_table for path in family.sources_of_kernels}
+    paths = [path for path in corpus.files if path.endswith(".h") or path in bodies]
     macros = _expandable(corpus, target)
-    contexts = [_context(path, corpus, sources, families, target, macros, {}) for path in headers]
+    contexts = [_context(path, corpus, sources, families, target, macros) for path in paths]
     names = {c.path: target.header(c.path) if _has_content(c) else None for c in contexts}
     _check_distinct(names)
     files = []
-    for path in headers:
-        if names[path] is not None:
-            context = _context(path, corpus, sources, families, target, macros, names)
+    for nameless in contexts:
+        if (name := names[nameless.path]) is not None:
+            context = nameless.among(names)
             edits = make_edits(context)
             text = apply_edits(context, edits)
-            files.append(PortedFile(path, f"{target.source_root}/{names[path]}", text, edits, context.notice))
+            files.append(PortedFile(context.path, f"{target.source_root}/{name}", text, edits, context.notice))
     return Port(corpus, tuple(files))
 
 
 def make_edits(context: Context) -> tuple[Edit, ...]:
     """All rules' edits of one file, by position; insertions at one place keep the order of the rules."""
-    return in_order(edit for rule in RULES for edit in rule.edits(context))
+    removed = [edit for rule in RULES if rule.removes for edit in rule.edits(context)]
+    rewritten = (edit for rule in RULES if not rule.removes for edit in rule.edits(context))
+    return in_order([*(e for e in rewritten if not any(_covers(r, e) for r in removed)), *removed])
+
+
+def _covers(removal: Edit, edit: Edit) -> bool:
+    """Whether `edit` stands inside of `removal`; an insertion at its border does not."""
+    inside = removal.start <= edit.start and edit.end <= removal.end
+    return inside and (edit.start < edit.end or removal.start < edit.start < removal.end)
 
 
 def in_order(edits: Iterable[Edit]) -> tuple[Edit, ...]:
@@ -68,26 +78,33 @@ def _context(
     families: tuple[Family, ...],
     target: Target,
     macros: Mapping[str, Macro],
-    headers: Mapping[str, str | None],
 ) -> Context:
-    owner = next((family for family in families if family.kernel == path), None)
+    owners = [family for family in families if path in family.sources_of_kernels]
     return Context(
         path=path,
         text=sources.files[path].text,
         target=target,
         notice=corpus.notices[path],
         revision=corpus.pin.revision,
-        headers=headers,
+        headers={},
         macros=macros,
-        constants=_constants(families),
-        kernel=owner.template if owner else None,
-        preamble=owner.preamble if owner else (),
+        constants=_constants(path, owners),
+        preamble=tuple(dict.fromkeys(one for owner in owners for one in owner.preamble)),
         holds_params=any(struct.location.file == path for struct in corpus.params),
     )
 
 
-def _constants(families: tuple[Family, ...]) -> tuple[Constant, ...]:
-    return tuple({constant.name: constant for family in families for constant in family.constants}.values())
+def _constants(path: str, owners: list[Family]) -> tuple[Constant, ...]:
+    """How the constants of one file are lowered. Families may call different constants alike, in different files."""
+    out: dict[str, Constant] = {}
+    for constant in (constant for owner in owners for constant in owner.constants):
+        if out.setdefault(constant.name, constant) != constant:
+            raise PortError(
+                f"two families lower the function constant {constant.name} differently",
+                where=path,
+                next_step=f"make them agree: {', '.join(f'specs/{owner.path}' for owner in owners)}",
+            )
+    return tuple(out.values())
 
 
 def _expandable(corpus: Corpus, target: Target) -> dict[str, Macro]:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from porter.errors import PortError
@@ -26,13 +26,24 @@ class Directive:
 
 
 @dataclass(frozen=True)
+class KernelExtent:
+    """Where a kernel's definition stands. `parameters_end` is the offset of the `>` that ends its template parameters,
+    None for a plain function."""
+
+    name: str
+    start: int
+    end: int
+    parameters_end: int | None
+
+
+@dataclass(frozen=True)
 class Context:
     """One upstream file on its way through the rules.
 
     `headers`: upstream path -> include path in the overlay, or None for a file that nothing is left of.
-    `macros`: the object-like macros that are expanded in place.  `constants`: the function constants that are lowered.
-    `kernel`: the kernel template of this file, if it is a family's kernel header.  `preamble`: what upstream's .metal
-    file includes before this header.  `holds_params`: whether host and kernel share the structs of this file.
+    `macros`: the object-like macros that are expanded in place.  `constants`: how the families that own this file lower
+    their function constants.  `preamble`: what upstream's .metal file includes before this header.  `holds_params`:
+    whether host and kernel share the structs of this file.
     """
 
     path: str
@@ -43,9 +54,15 @@ class Context:
     headers: Mapping[str, str | None]
     macros: Mapping[str, Macro]
     constants: tuple[Constant, ...] = ()
-    kernel: str | None = None
     preamble: tuple[str, ...] = ()
     holds_params: bool = False
+
+    def among(self, headers: Mapping[str, str | None]) -> Context:
+        """The same file, knowing what the others are called. What was read off its text is not read again."""
+        named = replace(self, headers=headers)
+        known = ("all_tokens", "tokens", "code", "directives")
+        named.__dict__.update({key: self.__dict__[key] for key in known if key in self.__dict__})
+        return named
 
     @cached_property
     def all_tokens(self) -> list[Token]:
@@ -85,11 +102,49 @@ class Context:
         name = group[1].text if len(group) > 1 else ""
         return Directive(name, tuple(group[2:]), start, end)
 
+    @cached_property
+    def guard(self) -> Directive | None:
+        """`#pragma once`."""
+        return next((d for d in self.directives if d.name == "pragma" and [t.text for t in d.tokens] == ["once"]), None)
+
+    @cached_property
+    def kernels_here(self) -> tuple[KernelExtent, ...]:
+        """The kernels that are defined in this file, in its order."""
+        out: list[KernelExtent] = []
+        tokens, i = self.code, 0
+        while i < len(tokens):
+            angle = None
+            attributes = i
+            if tokens[i].text == "template" and tokens[i + 1].text == "<":
+                angle = self.closing_angle(tokens, i + 1)
+                attributes = angle + 1
+            found = self._kernel(tokens, i, attributes, angle)
+            if found is not None:
+                out.append(found)
+                i = next(j for j in range(i, len(tokens)) if tokens[j].end == found.end)
+            i += 1
+        return tuple(out)
+
+    def _kernel(self, tokens: list[Token], first: int, at: int, angle: int | None) -> KernelExtent | None:
+        """The kernel whose attributes begin at token `at`: `[[kernel, ...]] void NAME(...) {...}`; None for others."""
+        named = False
+        while [t.text for t in tokens[at : at + 2]] == ["[", "["]:
+            close = self.closing(tokens, at)
+            named |= any(t.text == "kernel" for t in tokens[at:close])
+            at = close + 1
+        if not named or [t.text for t in tokens[at : at + 3 : 2]] != ["void", "("]:
+            return None
+        body = self.closing(tokens, at + 2) + 1
+        if tokens[body].text != "{":
+            return None  # a declaration
+        end = tokens[self.closing(tokens, body)].end
+        return KernelExtent(tokens[at + 1].text, tokens[first].start, end, tokens[angle].start if angle else None)
+
     def where(self, offset: int) -> str:
         return f"{self.path}:{self.text.count(chr(10), 0, offset) + 1}"
 
     def fail(self, what: str, offset: int, expected: str | None = None) -> PortError:
-        return PortError(what, where=self.where(offset), expected=expected, next_step="see porter/port/rules.py")
+        return PortError(what, where=self.where(offset), expected=expected, next_step="see porter/port/rules/")
 
     def closing(self, tokens: list[Token], index: int) -> int:
         """The index of the token that closes the bracket at `index`."""
@@ -129,6 +184,10 @@ class Context:
     def stands_alone(self, token: Token) -> bool:
         """Whether nothing else stands on the token's line."""
         return self.line_range(token.start, token.end) != (token.start, token.end)
+
+    def top(self) -> int:
+        """Where what we add to a file's top goes: behind its `#pragma once`, or behind the comments that head it."""
+        return self.guard.end if self.guard else self.after_leading_comments()
 
     def after_leading_comments(self) -> int:
         """The offset of the first thing in the file that is neither a comment nor white space."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from porter.model import Notice
+from porter.parse.requests import origin
 
 UPSTREAM = "https://github.com/ml-explore/mlx"
 LICENCE_FILE = "Steel.LICENSE"
@@ -14,18 +15,26 @@ COPYRIGHT_TAG = "SPDX" + "-FileCopyrightText:"
 LICENCE_TAG = "SPDX" + "-License-Identifier:"
 
 
+def licence_file(spdx: str, *, stated: bool) -> str:
+    """The file of licence texts that a file under `spdx` points to; those that state MIT are under MLX's own."""
+    return f"{LICENCE_FILE}-{spdx.replace(' ', '-')}" if stated and spdx != "MIT" else LICENCE_FILE
+
+
 def header_comment(path: str, text: str, notice: Notice, revision: str) -> str:
     """The heading of the port of upstream file `path` with text `text`. Copyright lines stand as upstream has them."""
-    last_line = max(1, len(text.splitlines()))
+    source = origin(path)
+    place = f"{path}, lines 1-{max(1, len(text.splitlines()))}"
+    if source != path:
+        place = f"{source}, its strings, written out for the requests of our specs"
     lines = [f"{COPYRIGHT_TAG} {line}" for line in notice.copyrights]
     lines += [f"{LICENCE_TAG} {notice.spdx}", ""]
     if not notice.stated:
         lines += ["Upstream's file states no licence of its own and is under that of its repository."]
     lines += [
-        f"The licence's text stands beside this file in {LICENCE_FILE}.",
+        f"The licence's text stands beside this file in {licence_file(notice.spdx, stated=notice.stated)}.",
         "Ported by steel-port, which changed it; edit its rules, not this file, and run `steel-port sync`.",
         f"Origin: {UPSTREAM}",
         f"  revision {revision}",
-        f"  {path}, lines 1-{last_line}",
+        f"  {place}",
     ]
     return "".join(f"// {line}".rstrip() + "\n" for line in lines) + "\n"

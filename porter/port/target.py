@@ -32,25 +32,31 @@ class Target:
     expand_macros: tuple[str, ...]
     drop_macros: tuple[str, ...]
     field_types: Mapping[str, str]
+    needs: Mapping[str, tuple[str, ...]]
     digest: str
 
     def expands(self, macro: str) -> bool:
         return any(fnmatch.fnmatchcase(macro, pattern) for pattern in self.expand_macros)
 
     def header(self, upstream_path: str) -> str:
-        """The include path of the port of an upstream kernel header: `ATen/native/mps/kernels/SteelGemmFused.h`."""
-        return f"{self.kernels}/{camel_case(upstream_path)}"
+        """The include path of the port of an upstream kernel file: `ATen/native/mps/kernels/SteelGemmFused.h`.
+
+        A `.metal` file whose bodies are ported becomes a header too.
+        """
+        return f"{self.kernels}/{PurePosixPath(camel_case(upstream_path)).stem}.h"
 
 
 def camel_case(upstream_path: str) -> str:
     """PyTorch's file name for an upstream kernel file.
 
-    The folders under `kernels/` and the stem, split at `_`, without the folders called `kernels` and without a run of
-    words that repeats what stands just before it; files outside `steel/` begin with `Mlx`, since PyTorch has a
-    `utils.h` of its own.
+    The words of the folders under `kernels/` and of the stem; a file of a folder called `kernels` stands for itself,
+    since upstream's names there say the folders again. Files outside `steel/` begin with `Mlx`, since PyTorch has a
+    `utils.h` of its own. Nothing else is left out, so that two files seldom become one (which `port` refuses).
 
     >>> camel_case("mlx/backend/metal/kernels/steel/gemm/kernels/steel_gemm_fused.h")
     'SteelGemmFused.h'
+    >>> camel_case("mlx/backend/metal/kernels/steel/gemm/mma.h")
+    'SteelGemmMma.h'
     >>> camel_case("mlx/backend/metal/kernels/bf16_math.h")
     'MlxBf16Math.h'
     """
@@ -59,13 +65,11 @@ def camel_case(upstream_path: str) -> str:
         parts = path.relative_to(KERNELS_ROOT).with_suffix("").parts
     except ValueError:
         raise PortError("not a kernel file", where=upstream_path, expected=f"a path under {KERNELS_ROOT}") from None
-    words: list[str] = [] if parts[0] == "steel" else ["mlx"]
-    for part in parts:
-        if part == "kernels":
-            continue
-        new = part.split("_")
-        overlap = next((n for n in range(min(len(new), len(words)), 0, -1) if words[-n:] == new[:n]), 0)
-        words += new[overlap:]
+    if len(parts) > 1 and parts[-2] == "kernels":
+        parts = parts[-1:]
+    words = [word for part in parts for word in part.split("_")]
+    if words[0] != "steel":
+        words.insert(0, "mlx")
     return "".join(word[:1].upper() + word[1:] for word in words) + path.suffix
 
 
@@ -91,5 +95,6 @@ def load_target(name: str = "pytorch-2.13") -> Target:
         expand_macros=tuple(data["expand_macros"]),
         drop_macros=tuple(data["drop_macros"]),
         field_types=data["field_types"],
+        needs={path: tuple(needed) for path, needed in data["needs"].items()},
         digest=sha256(text.encode()),
     )

@@ -12,7 +12,14 @@ K = "mlx/backend/metal/kernels/"
     ("upstream", "ours"),
     [
         ("steel/gemm/kernels/steel_gemm_fused.h", "SteelGemmFused.h"),
-        ("steel/gemm/gemm.h", "SteelGemm.h"),
+        ("steel/gemm/gemm.h", "SteelGemmGemm.h"),
+        ("steel/gemm/nax.h", "SteelGemmNax.h"),
+        ("steel/gemm/gemm_nax.h", "SteelGemmGemmNax.h"),
+        ("steel/conv/conv.h", "SteelConvConv.h"),
+        ("steel/conv/kernels/steel_conv.h", "SteelConv.h"),
+        ("steel/conv/kernels/steel_conv.metal", "SteelConv.metal"),
+        ("steel/attn/kernels/steel_attention.h", "SteelAttention.h"),
+        ("indexing/gather_axis.h", "MlxIndexingGatherAxis.h"),
         ("steel/gemm/mma.h", "SteelGemmMma.h"),
         ("steel/utils/type_traits.h", "SteelUtilsTypeTraits.h"),
         ("steel/utils.h", "SteelUtils.h"),
@@ -22,6 +29,10 @@ K = "mlx/backend/metal/kernels/"
 )
 def test_camel_case(upstream: str, ours: str) -> None:
     assert camel_case(K + upstream) == ours
+
+
+def test_bodies_of_a_metal_file_become_a_header() -> None:
+    assert load_target().header(K + "layer_norm.metal") == "ATen/native/mps/kernels/MlxLayerNorm.h"
 
 
 def test_a_file_from_elsewhere_is_refused() -> None:
