@@ -156,6 +156,27 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Format:
+    """How requests of one format string are spelled: `grammar` and `values` use the columns of the axes' rows."""
+
+    string: str
+    file: str
+    grammar: str
+    axes: Mapping[str, tuple[Values, ...]]
+    values: tuple[str, ...]
+    arguments: tuple[ArgumentRole, ...]
+
+    def rows(self) -> Iterator[dict[str, Value]]:
+        """The columns of every request that the YAML names."""
+        return NameTable("", self.grammar, self.axes, ()).rows()
+
+    def request(self, row: Values) -> Request:
+        """The request with these columns. Raises KeyError for a column that `row` lacks."""
+        values = tuple(value.format(**row) for value in self.values)
+        return Request(self.grammar.format(**row), self.file, self.string, values)
+
+
+@dataclass(frozen=True)
 class Family:
     """One kernel family. `path` is the YAML file, relative to the specs folder; `digest` is its SHA-256.
 
@@ -183,6 +204,7 @@ class Family:
     excluded: tuple[Exclusion, ...]
     samples: tuple[Sample, ...]
     requests: tuple[Request, ...]
+    formats: tuple[Format, ...]
     tiles: Tiles | None
     cases: str | None
     tolerances: tuple[Tolerance, ...]
@@ -374,7 +396,8 @@ def validate(data: Any, lines: Mapping[str, int], schema_path: Path, where: str)
 
 def _family(data: Any, lines: dict[str, int], name: str, text: str) -> Family:
     sources, outputs = data["sources"], data.get("outputs", {})
-    requests = _requests(data)
+    formats = _formats(data)
+    requests = [requested(form, row) for form in formats for row in form.rows()]
     kernels = (*_kernels(data["kernels"]), *(kernel for kernel, _, _ in requests))
     every = tuple(kernel.name for kernel in kernels)
     return Family(
@@ -410,6 +433,7 @@ def _family(data: Any, lines: dict[str, int], name: str, text: str) -> Family:
             Sample(tuple(row.get("kernels", every)), row["constants"], row["of"]) for row in data.get("samples", ())
         ),
         requests=tuple(request for _, _, request in requests),
+        formats=formats,
         tiles=_tiles(data["tiles"]) if "tiles" in data else None,
         cases=outputs.get("cases"),
         tolerances=tuple(
@@ -431,9 +455,7 @@ def _kernels(rows: Any) -> tuple[Kernel, ...]:
     """One noun for each name: kernels with like arguments share a row of the YAML."""
     out = []
     for row in rows:
-        arguments = tuple(
-            ArgumentRole(r["name"], r["slot"], r["role"], r.get("gate"), r.get("dummy")) for r in row["arguments"]
-        )
+        arguments = _roles(row["arguments"])
         out += [Kernel(name, arguments, row.get("on_demand", False)) for name in row["names"]]
     return tuple(out)
 
@@ -455,21 +477,30 @@ def _tables(data: Any) -> tuple[NameTable, ...]:
     )
 
 
-def _requests(data: Any) -> list[tuple[Kernel, NameTable, Request]]:
-    """Kernels that are formatted: each request is a kernel of its own, a plain function called by its host name."""
+def _formats(data: Any) -> tuple[Format, ...]:
     shared = {axis: tuple(rows) for axis, rows in data["host_names"].get("axes", {}).items()}
-    out = []
-    for form in data.get("formats", ()):
-        arguments = tuple(
-            ArgumentRole(r["name"], r["slot"], r["role"], r.get("gate"), r.get("dummy")) for r in form["arguments"]
+    return tuple(
+        Format(
+            string=form["string"],
+            file=form["file"],
+            grammar=form["grammar"],
+            axes={a: shared.get(r, ()) if isinstance(r, str) else tuple(r) for a, r in form["axes"].items()},
+            values=tuple(form["values"]),
+            arguments=_roles(form["arguments"]),
         )
-        axes = {axis: shared.get(rows, ()) if isinstance(rows, str) else rows for axis, rows in form["axes"].items()}
-        for row in NameTable("", form["grammar"], axes, ()).rows():
-            name = form["grammar"].format(**row)
-            values = tuple(value.format(**row) for value in form["values"])
-            table = NameTable(name, name, {"request": (row,)}, ())
-            out.append((Kernel(name, arguments, True), table, Request(name, form["file"], form["string"], values)))
-    return out
+        for form in data.get("formats", ())
+    )
+
+
+def requested(form: Format, row: Values) -> tuple[Kernel, NameTable, Request]:
+    """A kernel that is formatted: a plain function, called by its host name."""
+    request = form.request(row)
+    name = request.host_name
+    return Kernel(name, form.arguments, True), NameTable(name, name, {"request": (row,)}, ()), request
+
+
+def _roles(rows: Any) -> tuple[ArgumentRole, ...]:
+    return tuple(ArgumentRole(r["name"], r["slot"], r["role"], r.get("gate"), r.get("dummy")) for r in rows)
 
 
 def _tiles(tiles: Any) -> Tiles:
