@@ -182,8 +182,9 @@ class Family:
 
     `sources_of_kernels` are the files whose kernels the family owns, in the order in which upstream's `.metal` file
     (`table`) includes them behind `preamble`; where the bodies stand in that file itself it is the only one. `table` is
-    None where upstream instantiates at run time only: the tables then are the requests that are proved. `copyright` and `licence` are those of the upstream values that
-    the YAML restates. `cases` is the module of porter/prove/cases that makes launches; `tolerances` are its bounds.
+    None where upstream instantiates at run time only: the tables then are the requests that are proved. `copyright` and
+    `licence` are those of the upstream values that the YAML restates. `cases` is the module of porter/prove/cases that
+    makes launches; `tolerances` are its bounds.
     """
 
     name: str
@@ -298,8 +299,7 @@ def load_family(path: Path) -> Family:
     specs = specs_dir()
     name = path.relative_to(specs).as_posix() if path.is_relative_to(specs) else path.name
     text = read_text(path)
-    data, lines = load_yaml(text, f"specs/{name}")
-    validate(data, lines, specs / "family.schema.json", f"specs/{name}")
+    data, lines = _validated(text, specs / "family.schema.json", f"specs/{name}")
     family = _family(data, lines, name, text)
     _check(family, lines)
     return family
@@ -316,6 +316,26 @@ def load_families(names: Iterable[str] | None = None) -> tuple[Family, ...]:
                 f"no family is called {name!r}", expected=", ".join(known), next_step="steel-port list families"
             )
     return tuple(load_family(known[name]) for name in wanted)
+
+
+def _validated(text: str, schema: Path, where: str) -> tuple[Any, dict[str, int]]:
+    """`load_yaml` and `validate`, or what they said of the same bytes before: dozens of families take a second.
+
+    Only what was valid is kept. What cannot be read back is read anew.
+    """
+    from porter.cache import cache_dir, write_atomically
+
+    code = Path(__file__).read_bytes() + schema.read_bytes()
+    place = cache_dir("specs") / f"{sha256(code + where.encode() + text.encode())}.json"
+    try:
+        kept = json.loads(place.read_text())
+        return kept["data"], kept["lines"]
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    data, lines = load_yaml(text, where)
+    validate(data, lines, schema, where)
+    write_atomically(place, json.dumps({"data": data, "lines": lines}).encode())
+    return data, lines
 
 
 def read_text(path: Path) -> str:
