@@ -1,0 +1,182 @@
+# SPDX-FileCopyrightText: 2026 The steel-port authors
+# SPDX-License-Identifier: BSD-3-Clause
+"""Launches of matrix times vector: `gemv` (rows of the matrix lie side by side in memory), `gemv_t` (columns do), and
+the kernels that pick matrix and vector by indices.
+
+A threadgroup makes bm sm tm results (`gemv_t`: bn sn tn) and goes over the vector in steps of bn sn tn (bm sm tm)
+numbers. A thread that would reach past the last result moves back to end with it, so at least tm (tn) are wanted.
+
+With alpha and beta both terms get one sign: then an error relative to them is one relative to their sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from porter.prove.cases.arguments import scalar, shape, vector
+from porter.prove.cases.matrices import Stack, product, stack
+from porter.prove.cases.values import Array, decode, empty, encode
+from porter.prove.launch import Launch, Output, Request
+
+ALPHA, BETA = 0.75, 0.5  # exact in every dtype
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """What one threadgroup does: results of it, numbers of the vector in one step, and results of a thread."""
+
+    results: int
+    step: int
+    thread: int
+    transposed: bool
+
+    @classmethod
+    def of(cls, request: Request) -> Blocks:
+        b, s, t = ({name: int(request.axes[f"{kind}{name}"]) for name in "mn"} for kind in "bst")
+        rows, columns = b["m"] * s["m"] * t["m"], b["n"] * s["n"] * t["n"]
+        if request.row.template.startswith("gemv_t"):
+            return cls(columns, rows, t["n"], True)
+        return cls(rows, columns, t["m"], False)
+
+
+def launches(request: Request) -> Iterator[Launch]:
+    """Sizes that no block divides; `thorough`: those that blocks divide, the smallest, and NaN and infinity."""
+    make = _gather if "gather" in request.row.template else _plain
+    blocks = Blocks.of(request)
+    rng = request.rng()
+    yield make(request, rng, blocks, blocks.results + blocks.thread + 1, blocks.step + 5)
+    if request.thorough:
+        yield make(request, rng, blocks, blocks.results, blocks.step, padding=3)
+        yield make(request, rng, blocks, blocks.thread, 3)
+        yield make(request, rng, blocks, max(blocks.results - 1, blocks.thread), 1)
+        if request.axes["dtype"] != "complex64":
+            yield make(request, rng, blocks, blocks.results + blocks.thread, 2 * blocks.step, special=True)
+
+
+def _plain(
+    request: Request,
+    rng: np.random.Generator,
+    blocks: Blocks,
+    results: int,
+    inner: int,
+    padding: int = 0,
+    special: bool = False,
+) -> Launch:
+    """Batches of one matrix for all, or (`nc`) two batch dimensions of which each operand repeats another."""
+    dtype = str(request.axes["dtype"])
+    batch, one, other = ((2, 2), (2, 1), (1, 2)) if request.axes["nc"] else ((2,), (1,), (2,))
+    matrix = stack(rng, one, results, inner, dtype, transposed=blocks.transposed, padding=padding, special=special)
+    operand = stack(rng, other, inner, 1, dtype, transposed=True)
+    exact = product(matrix.values, operand.values)[..., 0]
+    with_bias = bool(request.axes["axpby"])
+    bias = _bias(rng, exact, dtype)
+    buffers = _common(request, blocks, matrix, operand, exact.size, results, inner)
+    steps = [int(np.prod(batch[i + 1 :])) * 2 * results for i in range(len(batch))]
+    buffers |= {
+        2: bias if with_bias else scalar(0, dtype),
+        9: scalar(len(batch)),
+        10: shape(batch),
+        11: vector(operand.strides),
+        12: vector(matrix.strides),
+        13: vector(steps),
+        14: scalar(2),
+    }
+    wanted = ALPHA * exact + BETA * decode(bias[..., ::2], dtype) if with_bias else exact
+    return _launch(request, blocks, buffers, results, batch, wanted, f"{results} x {inner}", padding, special)
+
+
+def _bias(rng: np.random.Generator, exact: Array, dtype: str) -> Array:
+    """A bias with a NaN behind every number (its stride is two), of the signs of what it is added to."""
+    size = (*exact.shape, 2)
+    numbers = np.abs(rng.uniform(0, 1, exact.shape))
+    if dtype == "complex64":
+        signed = numbers * np.sign(exact.real) + 1j * rng.uniform(0, 1, exact.shape) * np.sign(exact.imag)
+    else:
+        signed = np.where(np.isnan(exact), 1.0, np.copysign(numbers, exact))
+    out = np.full(size, np.nan, signed.dtype)
+    out[..., 0] = signed
+    return encode(out.reshape(*exact.shape[:-1], -1), dtype)
+
+
+def _gather(
+    request: Request,
+    rng: np.random.Generator,
+    blocks: Blocks,
+    results: int,
+    inner: int,
+    padding: int = 0,
+    special: bool = False,
+) -> Launch:
+    """Indices in two dimensions (the vector's repeated in the second) of 2 x 2 matrices and 3 vectors; where special
+    in one dimension."""
+    dtype = str(request.axes["dtype"])
+    batch = (3,) if special else (2, 2)
+    matrix = stack(rng, (2, 2), results, inner, dtype, transposed=blocks.transposed, padding=padding, special=special)
+    operand = stack(rng, (3,), inner, 1, dtype, transposed=True)
+    vectors = np.array([2, 0, 1] if special else [2, 0], np.uint32)
+    matrices = np.array([3, 1, 0] if special else [1, 3, 0, 2], np.uint32)
+    buffers = _common(request, blocks, matrix, operand, int(np.prod(batch)) * results, results, inner)
+    buffers |= {
+        2: scalar(0, dtype),
+        9: scalar(len(batch)),
+        10: shape((*batch, results, 1)),
+        11: vector([1, 1] if special else [1, 0, 2, 1]),
+        12: scalar(1),
+        13: shape([3, inner, 1]),
+        14: vector([inner, 1, 1]),
+        15: scalar(2),
+        16: shape([2, 2, results, inner]),
+        17: vector([*matrix.strides, matrix.leading, 1]),
+        18: vectors,
+        19: matrices,
+    }
+    picked = vectors if special else np.repeat(vectors, 2)
+    wanted = product(matrix.values.reshape(4, results, inner)[matrices], operand.values[picked])[..., 0]
+    return _launch(request, blocks, buffers, results, batch, wanted, f"{results} x {inner}", padding, special)
+
+
+def _common(
+    request: Request, blocks: Blocks, matrix: Stack, operand: Stack, size: int, results: int, inner: int
+) -> dict[int, Array | bytes]:
+    return {
+        0: matrix.stored,
+        1: operand.stored,
+        3: empty(size, str(request.axes["dtype"])),
+        4: scalar(inner),
+        5: scalar(results),
+        6: scalar(matrix.leading),
+        7: scalar(ALPHA, "float32"),
+        8: scalar(BETA, "float32"),
+    }
+
+
+def _launch(
+    request: Request,
+    blocks: Blocks,
+    buffers: Mapping[int, Array | bytes],
+    results: int,
+    batch: tuple[int, ...],
+    wanted: Array,
+    what: str,
+    padding: int,
+    special: bool,
+) -> Launch:
+    groups = -(-results // blocks.results)
+    bn, bm = int(request.axes["bn"]), int(request.axes["bm"])
+    notes = (f", leading dimension {padding} longer" if padding else "") + (", NaN and infinity" if special else "")
+    return Launch(
+        what=f"{what}, batch {'x'.join(map(str, batch))}{notes}",
+        buffers=buffers,
+        threads=(32 * groups, bn, bm * int(np.prod(batch))),
+        group=(32, bn, bm),
+        outputs=(Output(3, str(request.axes["dtype"])),),
+        notes={"wanted": wanted},
+    )
+
+
+def expected(request: Request, launch: Launch) -> Mapping[int, Array]:
+    """The products in float64 (complex128)."""
+    return {3: launch.notes["wanted"]}
