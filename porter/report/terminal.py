@@ -29,7 +29,7 @@ def print_proofs(proofs: Sequence[Proof], console: Console | None = None, *, in_
 
     One family, or `in_full`: a row for each claim, and what a reader must know to judge it. Else a row for each family.
     """
-    console = console or Console(highlight=False)
+    console = console or _console()
     if in_full or len(families_of(proofs)) == 1:
         console.print(_claims(proofs))
         for line in dict.fromkeys(f"  {proof.ring.value}: {note}" for proof in proofs for note in proof.notes):
@@ -39,6 +39,12 @@ def print_proofs(proofs: Sequence[Proof], console: Console | None = None, *, in_
         console.print(_matrix(proofs))
         _print_reasons([proof for proof in proofs if proof.why and not proof.holds], console)
     console.print(summary(proofs))
+
+
+def _console() -> Console:
+    """As wide as the terminal; in a pipe as wide as its content, so that nothing is cut or folded."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=400)
 
 
 def _claims(proofs: Sequence[Proof]) -> Table:
@@ -58,21 +64,21 @@ def _claims(proofs: Sequence[Proof]) -> Table:
 def _matrix(proofs: Sequence[Proof]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     rings = [ring for ring in Ring if any(proof.ring is ring for proof in proofs)]
-    table.add_column("family")
+    table.add_column("family", no_wrap=True)
     for ring in rings:
         table.add_column(ring.value)
-        table.add_column("kernels", justify="right")
     for family in families_of(proofs):
-        cells = [cell(proofs, family, ring) for ring in rings]
-        table.add_row(family, *(text for one in cells for text in _shown(one)))
+        table.add_row(family, *(_shown(cell(proofs, family, ring)) for ring in rings))
     return table
 
 
-def _shown(one: Cell | None) -> tuple[Text, Text]:
+def _shown(one: Cell | None) -> Text:
+    """`proved 4,122`: the gravest status, and how many kernels were looked at; `differs 3 (1 of 4 claims)`."""
     if one is None:
-        return Text("-", style="dim"), Text("")
-    unheld = f" ({one.claims - one.held} of {one.claims})" if one.held < one.claims else ""
-    return Text(one.status.value + unheld, style=_COLOURS[one.status]), Text(f"{one.kernels:,}" if one.kernels else "")
+        return Text("-", style="dim")
+    count = f" {one.kernels:,}" if one.kernels else ""
+    unheld = f" ({one.claims - one.held} of {one.claims} claims)" if one.held < one.claims else ""
+    return Text.assemble((one.status.value, _COLOURS[one.status]), (f"{count}{unheld}", "dim"))
 
 
 def _print_reasons(proofs: Sequence[Proof], console: Console) -> None:

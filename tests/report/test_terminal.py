@@ -49,7 +49,7 @@ MATRIX = (
 
 def test_several_families_are_a_row_each() -> None:
     rows = [" ".join(line.split()) for line in printed(*MATRIX).splitlines()]
-    assert "unary sampled 3 differs (1 of 1) -" in rows
+    assert "unary sampled 3 differs (1 of 1 claims) -" in rows
     assert "binary - - proved 1" in rows
 
 
