@@ -51,7 +51,11 @@ def emit(port: Port, sources: Sources, families: tuple[Family, ...], target: Tar
     kernels, operations = f"{root}/{target.kernels}", f"{root}/{target.operations}"
     origins = {f"{ROOT}/{file.path}": file.source for file in port.files}
     ported = {file.source for file in port.files}
-    at_hand = [FamilyFiles(port, f, target, kernels, operations) for f in families if _missing(f, ported) == ()]
+    at_hand = []
+    for family in families:
+        present = tuple(path for path in family.sources_of_kernels if path in ported)
+        if present:
+            at_hand.append(FamilyFiles(port, family, target, present, kernels, operations))
     unformatted = {f"{ROOT}/{file.path}": file.text for file in port.files}
     for files in at_hand:
         if files.family.tiles is not None:
@@ -67,10 +71,9 @@ def emit(port: Port, sources: Sources, families: tuple[Family, ...], target: Tar
             if path in texts:
                 raise EmitError("two families make this file", where=path)
             texts[path] = text
-    left_out = [family for family in families if _missing(family, ported)]
+    left_out = [{"family": f, "missing": missing} for f in families if (missing := _missing(f, ported))]
     if left_out:
-        rows = [{"name": f.name, "title": f.title, "missing": _missing(f, ported)} for f in left_out]
-        texts[NOT_PORTED] = render("NotPorted.txt.j2", {"families": rows})
+        texts[NOT_PORTED] = render("NotPorted.txt.j2", {"rows": left_out})
     made = (OverlayFile(path, text, origins.get(path)) for path, text in sorted(texts.items()))
     return Overlay(port.corpus.pin.revision, tuple(made))
 
@@ -81,18 +84,18 @@ def _missing(family: Family, ported: set[str]) -> tuple[str, ...]:
 
 
 def flattened(overlay_root: Path, target: Target, family: Family) -> str:
-    """The source of the family for compilation at run time, made of the headers as they stand in the overlay.
+    """The source of the family for compilation at run time, made of its headers as they stand in the overlay.
 
     The definitions of its macros (`porter.port.constants.definitions`) go before it, instantiations behind it. Raises
-    EmitError where the overlay lacks a header.
+    EmitError where the overlay has none of them.
     """
     root = overlay_root / ROOT / target.source_root
-    roots = [target.header(path) for path in family.sources_of_kernels]
-    for header in roots:
-        if not (root / header).is_file():
-            raise EmitError(
-                "the overlay lacks this header", where=str(root / header), next_step="run `steel-port sync`"
-            )
+    wanted = [target.header(path) for path in family.sources_of_kernels]
+    roots = [header for header in wanted if (root / header).is_file()]
+    if not roots:
+        raise EmitError(
+            "the overlay lacks the family's headers", where=str(root / wanted[0]), next_step="run `steel-port sync`"
+        )
     folder = root / target.kernels
     headers = {f"{target.kernels}/{path.name}": path.read_text(encoding="utf-8") for path in folder.glob("*.h")}
     return flatten(roots, headers)

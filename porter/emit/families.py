@@ -33,11 +33,16 @@ from porter.spec import Constant, Family
 
 @dataclass(frozen=True)
 class FamilyFiles:
-    """What is emitted of one family. `kernels` and `operations` are the folders, from the overlay's root."""
+    """What is emitted of one family.
+
+    `sources` are those of its sources of kernels that were ported: a wheel lacks some. `kernels` and `operations` are
+    the folders, from the overlay's root.
+    """
 
     port: Port
     family: Family
     target: Target
+    sources: tuple[str, ...]
     kernels: str
     operations: str
 
@@ -45,7 +50,7 @@ class FamilyFiles:
     def rows(self) -> list[Instantiation]:
         """By name, so that the order in which a provider lets us find them leaves no trace."""
         rows = (row for row in self.port.corpus.instantiations if row.family == self.family.name)
-        return sorted(rows, key=lambda row: row.host_name)
+        return sorted((row for row in rows if row.template in self.templates), key=lambda row: row.host_name)
 
     @cached_property
     def templates(self) -> Templates:
@@ -64,12 +69,12 @@ class FamilyFiles:
             "namespace": namespace(self.family, self.target),
             "macros": macros(self.family),
             "guard": guard(self.family),
-            "headers": [self.target.header(path) for path in self.family.sources_of_kernels],
+            "headers": [self.target.header(path) for path in self.sources],
         }
 
     def instantiations(self) -> tuple[str, str]:
         """kernels/<Name>.metal: its path and text."""
-        plain = [name for name in self.family.kernel_names if self._is_plain(name)]
+        plain = [name for name in self._names if not self.templates[name].parameters]
         kernels = self._kernels(without=plain)
         count = len(plain) + sum(len(k["rows"]) * max(len(k["combinations"]), 1) for k in kernels)
         text = render(
@@ -114,12 +119,13 @@ class FamilyFiles:
         full = full_arguments(self.family, row, self.templates)
         return ", ".join(ported_argument(argument, self.target) for argument in full)
 
-    def _is_plain(self, kernel: str) -> bool:
-        template = self.templates.get(kernel)
-        return template is not None and not template.parameters
+    @property
+    def _names(self) -> list[str]:
+        """The kernels that are at hand, in the YAML's order."""
+        return [name for name in self.family.kernel_names if name in self.templates]
 
     def _kernels(self, without: list[str]) -> list[dict[str, Any]]:
-        rows: dict[str, list[Instantiation]] = {name: [] for name in self.family.kernel_names if name not in without}
+        rows: dict[str, list[Instantiation]] = {name: [] for name in self._names if name not in without}
         for row in self.rows:
             if row.template in rows:
                 rows[row.template].append(row)

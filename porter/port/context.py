@@ -27,13 +27,13 @@ class Directive:
 
 @dataclass(frozen=True)
 class KernelExtent:
-    """Where a kernel's definition stands. `parameters_end` is the offset of the `>` that ends its template parameters,
-    None for a plain function."""
+    """Where a kernel's definition stands. `parameters_end` is the `>` or `>>` that ends its template parameters, None
+    for a plain function."""
 
     name: str
     start: int
     end: int
-    parameters_end: int | None
+    parameters_end: Token | None
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class Context:
         if tokens[body].text != "{":
             return None  # a declaration
         end = tokens[self.closing(tokens, body)].end
-        return KernelExtent(tokens[at + 1].text, tokens[first].start, end, tokens[angle].start if angle else None)
+        return KernelExtent(tokens[at + 1].text, tokens[first].start, end, tokens[angle] if angle else None)
 
     def where(self, offset: int) -> str:
         return f"{self.path}:{self.text.count(chr(10), 0, offset) + 1}"

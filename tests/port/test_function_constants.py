@@ -54,12 +54,13 @@ def test_only_the_kernels_that_are_named_get_the_parameter() -> None:
     assert apply(FLAG + other + KERNEL.format(READS)).count("bool flag>") == 1
 
 
-def test_nested_default_arguments_do_not_end_the_parameter_list() -> None:
+@pytest.mark.parametrize("default", ["a<T>", "a<b<T>>", "(1 > 0)"])
+def test_nested_default_arguments_do_not_end_the_parameter_list(default: str) -> None:
     text = (
-        "template <typename T, int N = (1 > 0), typename U = a<b<T>>>\n"
+        f"template <typename T, int N = (1 > 0), typename U = {default}>\n"
         "[[kernel]] void k(device T* x [[buffer(0)]]) {\n  if (flag) return;\n}\n"
     )
-    assert "typename U = a<b<T>>,\n    bool flag>" in apply(FLAG + text)
+    assert f"typename U = {default},\n    bool flag>" in apply(FLAG + text)
 
 
 def test_a_member_of_the_same_name_is_not_the_constant() -> None:

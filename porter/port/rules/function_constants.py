@@ -165,7 +165,9 @@ def _parameters(c: Context, kernel: KernelExtent, names: list[str]) -> Edit:
     if kernel.parameters_end is None:
         what = f"kernel {kernel.name} is no template, so {', '.join(names)} cannot become its parameter"
         raise _refused(c, what, kernel.start, _DEFINE)
-    return edit(_NAME, kernel.parameters_end, kernel.parameters_end, "".join(f",\n    bool {name}" for name in names))
+    last = kernel.parameters_end
+    added = "".join(f",\n    bool {name}" for name in names)
+    return edit(_NAME, last.start, last.end, f"{last.text[:-1]}{added}>")
 
 
 RULES = (
