@@ -105,14 +105,19 @@ def _different(
         return
     differing = [name for name in names if _spelled(upstream[name]) != _spelled(ours[name])]
     if differing:
-        yield _arguments(family, number, table, upstream[differing[0]], axes_of[differing[0]], len(differing))
+        first = differing[0]
+        yield _arguments(family, number, table, upstream[first], ours[first].arguments, axes_of[first], len(differing))
 
 
 def _arguments(
-    family: Family, number: int, table: NameTable, theirs: Instantiation, axes: Row, count: int
+    family: Family,
+    number: int,
+    table: NameTable,
+    theirs: Instantiation,
+    mine: tuple[str, ...],
+    axes: Row,
+    count: int,
 ) -> SpecError:
-    mine = [str(axes.get(name, name)) for name in table.arguments]
-    mine = [text.lower() if text in ("True", "False") else text for text in mine]
     what = f"{theirs.host_name} is {table.kernel}<{', '.join(mine)}>" + (f", and {count - 1} more" if count > 1 else "")
     expected = f"<{', '.join(theirs.arguments)}>, as upstream at {theirs.origin}"
     if len(mine) == len(theirs.arguments) and sorted(mine) != sorted(theirs.arguments):

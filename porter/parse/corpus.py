@@ -84,6 +84,8 @@ def read_parts(
     for i, part in zip(missing, _read([units[i] for i in missing], jobs), strict=True):
         kept.keep(keys[i], part)
         parts[i] = part
+    if missing:
+        kept.prune()
     return tuple(part for part in parts if part is not None)
 
 

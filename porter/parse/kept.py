@@ -8,6 +8,7 @@ is read anew.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import json
 from functools import cache
@@ -21,6 +22,7 @@ from porter.model import from_data, to_data
 from porter.parse.part import Unit
 
 MAX_BYTES = 64 << 20  # the largest family of v0.30.1 takes 1 MB
+LIMIT = 256 << 20  # bytes kept in all; one revision takes 4 MB
 Noun = TypeVar("Noun")
 
 
@@ -50,6 +52,24 @@ def recall(key: str, kind: type[Noun]) -> Noun | None:
 
 def keep(key: str, noun: object) -> None:
     write_atomically(cache_dir("corpus") / f"{key}.json", json.dumps(to_data(noun), separators=(",", ":")).encode())
+
+
+def prune(limit: int = LIMIT) -> None:
+    """Where more than `limit` bytes are kept, remove what was written first until half of that is left."""
+    found = []
+    for path in cache_dir("corpus").glob("*.json"):
+        with contextlib.suppress(OSError):  # another process may have removed it
+            status = path.stat()
+            found.append((status.st_mtime_ns, status.st_size, path))
+    total = sum(size for _, size, _ in found)
+    if total <= limit:
+        return
+    for _, size, path in sorted(found):
+        if total <= limit // 2:
+            return
+        with contextlib.suppress(OSError):
+            path.unlink()
+        total -= size
 
 
 @cache

@@ -1,17 +1,18 @@
 # SPDX-FileCopyrightText: 2026 The steel-port authors
 # SPDX-License-Identifier: BSD-3-Clause
-"""Real upstream, and small sources of our own: a kernel `scale`, its family, a table, a tile selection."""
+"""Real upstream, and small sources of our own: two families, `scale` (a header, a table, a tile selection) and `fold`
+(bodies in the table, every form of instantiation), and their YAMLs."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from porter.model import Coverage, Pin, PinnedFile, SourceFile, Sources, sha256
-from porter.spec import ArgumentRole, Constant, Family, Predicate, TileRow, Tiles, load_families
+from porter.parse.requests import with_requests
+from porter.spec import Family, load_families, load_family
 
 REVISION = "v0.30.1"
 
@@ -20,6 +21,7 @@ PARAMS = "mlx/k/params.h"
 BASE = "mlx/k/base.h"
 TABLE = "mlx/k/scale.metal"
 HOST = "mlx/host.cpp"
+FOLD = "mlx/k/fold.metal"
 
 FILES = {
     "LICENSE": "Permission is hereby granted, free of charge, to any person obtaining a copy\n",
@@ -67,6 +69,34 @@ template <typename T, int N, bool flip = false>
 scales(8)
 scales( 16 )
 """,
+    FOLD: """#include "mlx/k/base.h"
+constant int width [[function_constant(010)]];
+template <int N> struct Shape { int extent[N]; };
+[[kernel]] void count(device uint* out, uint at [[thread_position_in_grid]]) {
+  out[at] = width;
+}
+template <typename T, int N, int step = 1>
+[[kernel]] void fold(
+    const device T* in [[buffer(2)]],
+    device T* out,
+    const constant Shape<N>& shape,
+    uint at [[thread_position_in_grid]]) {
+  out[at] = in[at * N] * T(shape.extent[0]);
+}
+template <typename T = float>
+kernel void blank(device T* out [[buffer(0)]]) { out[0] = T(0); }
+
+#define folds(name, type, n) \\
+  template [[host_name("fold_" #name "_" #n)]] [[kernel]] void fold<type, n>( \\
+      const device type* in [[buffer(2)]], device type* out, const constant Shape<n>& shape, \\
+      uint at [[thread_position_in_grid]]);
+folds(f32, float, 3) folds(f16, half, 3)
+template [[host_name("deduced_" "f32_2")]] [[kernel]] void fold(
+    const device float* in [[buffer(2)]], device float* out, const constant Shape<2>& shape,
+    uint at [[thread_position_in_grid]]);
+template [[host_name("stepped_f32_4")]] [[kernel]] decltype(fold<float, 4, 2>) fold<float, 4, 2>;
+instantiate_kernel("blank", blank)
+""",
     HOST: """// GEMM_TPARAM_MACRO in a comment is no use of it
 namespace a { namespace {
 #define GEMM_TPARAM_MACRO(device) \\
@@ -97,71 +127,157 @@ def _sources(files: Mapping[str, str], coverage: Coverage) -> Sources:
     return Sources(Pin("0" * 40, None, "test", coverage, pinned), Path("nowhere"), read)
 
 
+Edit = tuple[str, str]
+
+
 @pytest.fixture
 def small() -> Callable[..., Sources]:
-    """`small({path: (old, new)}, without=(path,))`: our own sources so edited; each edit must hit once."""
+    """`small({path: (old, new)}, without=(path,))`: our own sources so edited; each edit (or each of several) must hit
+    once."""
 
-    def make(edits: Mapping[str, tuple[str, str]] | None = None, without: tuple[str, ...] = ()) -> Sources:
+    def make(edits: Mapping[str, Edit | list[Edit]] | None = None, without: tuple[str, ...] = ()) -> Sources:
         files = {path: text for path, text in FILES.items() if path not in without}
-        for path, (old, new) in (edits or {}).items():
-            assert files[path].count(old) == 1, f"{old!r} has to stand in {path} once"
-            files[path] = files[path].replace(old, new)
+        for path, change in (edits or {}).items():
+            for old, new in [change] if isinstance(change, tuple) else change:
+                assert files[path].count(old) == 1, f"{old!r} has to stand in {path} once"
+                files[path] = files[path].replace(old, new)
         return _sources(files, Coverage.FULL if TABLE in files else Coverage.HEADERS)
 
     return make
 
 
+SCALE_YAML = f"""\
+family: scale
+title: Scaling
+operators: [mul]
+restates: {{ copyright: [Nobody], licence: MIT }}
+sources:
+  kernels: [{KERNEL}]
+  preamble:
+    - {BASE}
+  table: {TABLE}
+  host: [{HOST}]
+params: ["outer::inner::ScaleParams"]
+kernels:
+  - names: [scale]
+    arguments:
+      - {{ name: in, slot: 0, role: input }}
+      - {{ name: out, slot: 1, role: output }}
+      - {{ name: params, slot: 2, role: params }}
+      - {{ name: more, slot: 3, role: input, gate: wide, dummy: out }}
+host_names:
+  axes:
+    n:
+      - {{ n: 8 }}
+      - {{ n: 16 }}
+  tables:
+    - kernel: scale
+      grammar: "scale_{{dtype}}_n{{n}}_{{bit}}"
+      axes:
+        n: n
+        dtype:
+          - {{ dtype: f32, T: float }}
+          - {{ dtype: f16, T: half }}
+        flip:
+          - {{ bit: 0, flip: false }}
+          - {{ bit: 1, flip: true }}
+      arguments: [T, n, flip]
+constants:
+  - {{ name: wide, index: 7, lower: template, suffix: wi }}
+excluded: []
+tiles:
+  predicates:
+    few: {{ upstream: rows < 10, cpp: "" }}
+    flat: {{ upstream: flat, cpp: "" }}
+  default: {{ bm: 10, bn: 20, bk: 30, wm: 40, wn: 50 }}
+  swizzle_log: 1
+  rows:
+    - {{ device: xy, when: [few], tile: [1, 2, 30, 40, 50] }}
+    - {{ device: xy, when: [not few, flat], tile: [10, 20, 3, 40, 50] }}
+    - {{ device: other, when: [], tile: [10, 20, 30, 4, 5] }}
+"""
+
+FOLD_YAML = f"""\
+family: fold
+title: Folding
+operators: []
+restates: {{ copyright: [Nobody], licence: MIT }}
+sources:
+  kernels: [{FOLD}]
+  preamble: [{BASE}]
+  table: {FOLD}
+  host: [{HOST}]
+params: ["Shape<2>", "Shape<3>"]
+kernels:
+  - names: [count]
+    arguments: [{{ name: out, slot: 0, role: output }}]
+  - names: [fold]
+    arguments:
+      - {{ name: in, slot: 2, role: input }}
+      - {{ name: out, slot: 0, role: output }}
+      - {{ name: shape, slot: 1, role: shape }}
+  - names: [blank]
+    arguments: [{{ name: out, slot: 0, role: output }}]
+host_names:
+  tables:
+    - {{ kernel: count, grammar: count, arguments: [] }}
+    - kernel: fold
+      grammar: "fold_{{name}}_3"
+      axes: {{ name: [{{ name: f32, T: float }}, {{ name: f16, T: half }}] }}
+      arguments: [T, 3]
+    - {{ kernel: fold, grammar: deduced_f32_2, arguments: [float, 2] }}
+    - {{ kernel: fold, grammar: stepped_f32_4, arguments: [float, 4, 2] }}
+    - {{ kernel: blank, grammar: blank, arguments: [] }}
+constants:
+  - {{ name: width, index: 8, lower: define, type: int, kernels: [count] }}
+excluded: []
+samples:
+  - {{ kernels: [count], constants: {{ width: 3 }}, of: three }}
+"""
+
+
+def line_of(text: str, part: str) -> int:
+    """The line on which `part` begins, which has to stand in `text` once."""
+    assert text.count(part) == 1, f"{part!r} stands there {text.count(part)} times"
+    return text[: text.index(part)].count("\n") + 1
+
+
+Edited = Callable[..., Family]
+
+
 @pytest.fixture
-def scale() -> Family:
-    """The family of our own kernel."""
-    (gemm,) = load_families(["steel_gemm_fused"])
-    return dataclasses.replace(
-        gemm,
-        name="scale",
-        path="families/scale.yaml",
-        kernel=KERNEL,
-        preamble=(BASE,),
-        table=TABLE,
-        host=HOST,
-        template="scale",
-        params=("outer::inner::ScaleParams",),
-        grammar="scale_{dtype}_n{n}_{bit}",
-        axes={
-            "n": ({"n": 8}, {"n": 16}),
-            "dtype": ({"dtype": "f32", "T": "float"}, {"dtype": "f16", "T": "half"}),
-            "flip": ({"bit": 0, "flip": False}, {"bit": 1, "flip": True}),
-        },
-        template_arguments=("T", "n", "flip"),
-        constants=(Constant("wide", 7, "template", "wi"),),
-        excluded=(),
-        arguments=(
-            ArgumentRole("in", 0, "input", None, None),
-            ArgumentRole("out", 1, "output", None, None),
-            ArgumentRole("params", 2, "params", None, None),
-            ArgumentRole("more", 3, "input", "wide", "out"),
-        ),
-        tiles=Tiles(
-            predicates=(Predicate("few", "rows < 10", ""), Predicate("flat", "flat", "")),
-            default=(10, 20, 30, 40, 50),
-            swizzle_log=1,
-            rows=(
-                TileRow("xy", ("few",), (1, 2, 30, 40, 50)),
-                TileRow("xy", ("not few", "flat"), (10, 20, 3, 40, 50)),
-                TileRow("other", (), (10, 20, 30, 4, 5)),
-            ),
-        ),
-        lines={
-            "host_names": 1,
-            "sources.kernel": 3,
-            "sources.preamble": 4,
-            "sources.preamble.0": 4,
-            "sources.table": 5,
-            "template": 6,
-            "params.0": 7,
-        }
-        | {"host_names.axes.n": 8, "host_names.axes.n.1": 10, "constants.0": 11, "arguments.3": 12}
-        | {"tiles.predicates": 13, "tiles.rows.1": 14, "tiles.default": 15, "tiles.swizzle_log": 16},
-    )
+def edited(tmp_path: Path) -> Edited:
+    """`edited(yaml, old, new)`: the family of a YAML after one replacement; `old` has to stand there once."""
+
+    def make(text: str, old: str = "", new: str = "") -> Family:
+        assert not old or text.count(old) == 1, f"{old!r} has to stand in the YAML once"
+        path = tmp_path / "family.yaml"
+        path.write_text(text.replace(old, new) if old else text)
+        return load_family(path)
+
+    return make
+
+
+@pytest.fixture
+def scale(edited: Edited) -> Family:
+    """The family of our own kernel `scale`."""
+    return edited(SCALE_YAML)
+
+
+@pytest.fixture
+def fold(edited: Edited) -> Family:
+    """The family whose bodies stand in its table."""
+    return edited(FOLD_YAML)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What these tests read is not what a run before them kept. The compilers' and the downloads' cache stays."""
+    patch = pytest.MonkeyPatch()
+    folder = tmp_path_factory.mktemp("corpus")
+    patch.setattr("porter.parse.kept.cache_dir", lambda name: folder)
+    yield
+    patch.undo()
 
 
 @pytest.fixture(scope="session")
@@ -169,7 +285,8 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
     """MLX's kernel headers, from the registry's wheel; without the rest of the house."""
     from porter.upstream import obtain
 
-    return obtain(REVISION, None, "wheel", tmp_path_factory.mktemp("wheel") / "upstream_mlx")[0]
+    found = obtain(REVISION, None, "wheel", tmp_path_factory.mktemp("wheel") / "upstream_mlx")[0]
+    return with_requests(found, load_families())
 
 
 @pytest.fixture(scope="session")
@@ -177,4 +294,5 @@ def full_sources(mlx_git: str, tmp_path_factory: pytest.TempPathFactory) -> Sour
     """MLX's full source, from a clone."""
     from porter.upstream import obtain
 
-    return obtain(REVISION, mlx_git, "git", tmp_path_factory.mktemp("git") / "upstream_mlx")[0]
+    found = obtain(REVISION, mlx_git, "git", tmp_path_factory.mktemp("git") / "upstream_mlx")[0]
+    return with_requests(found, load_families())
