@@ -16,6 +16,7 @@ COMMANDS = {
     "verify": "Run the rings of proof on what stands in generated/.",
     "list": "List what the vendored sources declare.",
     "show": "Show one kernel, template, params struct, constant or file.",
+    "instantiate": "Print the ported source of one kernel, for compilation at run time.",
     "cache": "Say what is kept of compiled kernels, or remove it.",
     "metallib": "Look into a compiled Metal library: its functions, one kernel, its LLVM IR.",
 }
