@@ -81,7 +81,12 @@ def constant_values(family: Family, kernel: str, combination: Mapping[str, Value
 
 
 def template_combinations(family: Family, kernel: str) -> tuple[Mapping[str, Value], ...]:
-    """The combinations of the kernel's constants that differ in a template argument: what a table instantiates."""
+    """The combinations of the kernel's constants that differ in a template argument: what a table instantiates.
+
+    One, which says nothing, where no constant becomes a template argument.
+    """
+    if not any(constant.lower == "template" for constant in family.constants_of(kernel)):
+        return ({},)
     by_suffix = {family.suffix(kernel, combination): combination for combination in family.combinations(kernel)}
     return tuple(by_suffix.values())
 

@@ -132,6 +132,8 @@ class Context:
             close = self.closing(tokens, at)
             named |= any(t.text == "kernel" for t in tokens[at:close])
             at = close + 1
+        if tokens[at].text == "kernel":  # the keyword means what the attribute does
+            named, at = True, at + 1
         if not named or [t.text for t in tokens[at : at + 3 : 2]] != ["void", "("]:
             return None
         body = self.closing(tokens, at + 2) + 1
