@@ -9,14 +9,14 @@ launch shows both what rounding does (Apple's kernel and the source must agree i
 (of the grid numbers, whatever the order of the sum; the rest is masked in `expected`).
 
 What upstream's own kernels do, found while these cases were written (v0.30.1):
-- `qmv` with 4 < N < 8 keeps more results than its array has (quantized.h, lines 797-846; fp_quantized.h, 380-424): its
+- `qmv` with 4 < N < 8 keeps more results than its array has (quantized.h, lines 870-911; fp_quantized.h, 421-454): its
   first simdgroup goes over all N rows, four of which it has room for. That is undefined, and not launched.
 And what is launched, but of which nothing is expected:
 - `fp_qmv` with N < 8 and K > 256 multiplies the first blocks by the byte that holds the scale, not by the scale.
 - `qvm_split_k` of more than one row reads only the first where it is (see `split_arguments`).
 - `affine_qmv_quad` of 3, 5 and 6 bits, and of groups longer than a row, is instantiated but never asked for by the host
-  (quantized.cpp, lines 1313-1318): it reads codes as if none crossed a word, and behind the last row.
-- `fp_quantize` of nvfp4 compares a thread's place in the grid, not its lane, with 16 (fp_quantized.h, lines 1744-1750):
+  (quantized.cpp, lines 1310-1315): it reads codes as if none crossed a word, and behind the last row.
+- `fp_quantize` of nvfp4 compares a thread's place in the grid, not its lane, with 16 (fp_quantized.h, lines 1745-1748):
   from the third group on two groups share the larger one's scale. The first two are expected.
 """
 
