@@ -189,7 +189,8 @@ def test_spaces_in_an_argument_do_not_matter(small, edited: Edited) -> None:
             "      - { name: out, slot: 1, role: output }\n",
             "",
             "  - names: [scale]",
-            f"the buffer out of scale, at {KERNEL}:6:15, is not described (expected {{ name: out, slot: 1, role: <output or inout> }})",
+            f"the buffer out of scale, at {KERNEL}:6:15, is not described "
+            "(expected { name: out, slot: 1, role: <output or inout> })",
         ),
     ],
 )
@@ -319,12 +320,14 @@ def test_a_file_that_upstream_lacks(small, edited: Edited, path: str, key: str) 
         (
             ("", '#include "mlx/k/params.h"\n'),
             "  preamble:",
-            "includes other files before its kernels, or in another order (expected preamble: [mlx/k/base.h, mlx/k/params.h])",
+            "includes other files before its kernels, or in another order "
+            "(expected preamble: [mlx/k/base.h, mlx/k/params.h])",
         ),
         (
             (None, '#include "mlx/k/params.h"\n'),
             "  kernels: [",
-            "includes a preamble's file behind one of the family's kernels (expected in its order: mlx/k/base.h, mlx/k/scale.h, mlx/k/params.h)",
+            "includes a preamble's file behind one of the family's kernels "
+            "(expected in its order: mlx/k/base.h, mlx/k/scale.h, mlx/k/params.h)",
         ),
         (("", "#include <metal_math>\n"), None, ""),
     ],

@@ -11,10 +11,14 @@ import pytest
 from porter.errors import ParseError, SpecError
 from porter.model import Sources
 from porter.parse.tiles import MACRO, NAMES, check_tiles, evaluate, fold, read_tiles, select
-from porter.spec import Family, Predicate, TileRow, Tiles
+from porter.spec import Family, Predicate, TileRow, Tiles, load_families
+
+from .conftest import SCALE_YAML, line_of
 
 HOST = "mlx/host.cpp"
 FEW, FLAT = "rows < 10", "flat"
+ROW, DEFAULT = line_of(SCALE_YAML, "    - { device: xy, when: [not few, flat]"), line_of(SCALE_YAML, "  default:")
+SWIZZLE, PREDICATES = line_of(SCALE_YAML, "  swizzle_log:"), line_of(SCALE_YAML, "  predicates:")
 
 
 def changed(sources: Sources, path: str, start: int, end: int, text: str) -> Sources:
@@ -81,20 +85,24 @@ def test_a_condition_is_folded_to_its_tokens(condition: str, expected: str) -> N
         (
             "bk = 3; }",
             "bk = 8; }",
-            r"scale\.yaml:14: device x with not few, flat takes .*, as upstream at mlx/host\.cpp:3:1",
+            rf"family\.yaml:{ROW}: device x with not few, flat takes .*, as upstream at mlx/host\.cpp:3:1",
         ),
         ("wm = 4; wn = 5;", "wm = 4; wn = 6;", r"device \? with .* takes \(10, 20, 30, 4, 5\)"),
         ("device == 'y'", "device == 'z'", r"device y with"),
         (
             "int bm = 10, bn = 20,",
             "int bm = 10, bn = 21,",
-            r"scale\.yaml:15: the initial tile .*expected \(10, 21, 30, 40, 50\)",
+            rf"family\.yaml:{DEFAULT}: the initial tile .*expected \(10, 21, 30, 40, 50\)",
         ),
-        ("swizzle_log = 1;", "swizzle_log = 2;", r"scale\.yaml:16: swizzle_log is 1 \(expected 2, as upstream"),
+        (
+            "swizzle_log = 1;",
+            "swizzle_log = 2;",
+            rf"family\.yaml:{SWIZZLE}: swizzle_log is 1 \(expected 2, as upstream",
+        ),
         (
             "rows  <  10",
             "rows < 11",
-            r"scale\.yaml:13: no predicate is spelled `rows < 11`, as upstream's condition at mlx/host\.cpp:5:5",
+            rf"family\.yaml:{PREDICATES}: no predicate is spelled `rows < 11`, as upstream's .* at mlx/host\.cpp:5:5",
         ),
         ("else if (flat) { bk = 3; }", "", r"upstream has no condition `flat`"),
     ],
@@ -134,8 +142,12 @@ def test_a_selection_that_is_not_understood(small, scale: Family, old: str, new:
 # MLX's own
 
 
-def test_upstream_selects_as_the_yaml_says(full_sources: Sources, families: tuple[Family, ...]) -> None:
-    (gemm,) = families
+@pytest.fixture(scope="module")
+def gemm() -> Family:
+    return load_families(["steel_gemm_fused"])[0]
+
+
+def test_upstream_selects_as_the_yaml_says(full_sources: Sources, gemm: Family) -> None:
     check_tiles(full_sources, gemm)
     upstream = read_tiles(full_sources, gemm)
     # a few cases by hand from MLX v0.30.1, matmul.cpp
@@ -147,9 +159,8 @@ def test_upstream_selects_as_the_yaml_says(full_sources: Sources, families: tupl
     assert evaluate(upstream, "d", nt) == (32, 64, 16, 1, 2)
 
 
-def test_one_changed_number_upstream_is_found(full_sources: Sources, families: tuple[Family, ...]) -> None:
-    (gemm,) = families
-    text = full_sources.files[gemm.host].text
+def test_one_changed_number_upstream_is_found(full_sources: Sources, gemm: Family) -> None:
+    text = full_sources.files[gemm.hosts[0]].text
     start = text.index(f"#define {MACRO}")
     end = re.compile(r"[^\\]\n").search(text, start).start()
     numbers = list(re.finditer(r"= (\d+);", text[start:end]))
@@ -158,12 +169,11 @@ def test_one_changed_number_upstream_is_found(full_sources: Sources, families: t
         value = int(number[1]) * 2
         with pytest.raises(SpecError, match=r"matmul\.cpp:\d+:\d+"):
             check_tiles(
-                changed(full_sources, gemm.host, start + number.start(1), start + number.end(1), str(value)), gemm
+                changed(full_sources, gemm.hosts[0], start + number.start(1), start + number.end(1), str(value)), gemm
             )
 
 
-def test_one_changed_number_in_the_yaml_is_found(full_sources: Sources, families: tuple[Family, ...]) -> None:
-    (gemm,) = families
+def test_one_changed_number_in_the_yaml_is_found(full_sources: Sources, gemm: Family) -> None:
     tiles = gemm.tiles
     for i, column in itertools.product(range(len(tiles.rows)), range(len(NAMES))):
         tile = list(tiles.rows[i].tile)
