@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from porter.prove.cases.arguments import MAX_THREADS, scalar, shape, vector
-from porter.prove.cases.reductions import EXACT, Block, has_reference, kinds, operand, reduced
-from porter.prove.cases.values import NUMPY, Array, empty
+from porter.prove.cases.reductions import EXACT, Block, has_reference, identity, kinds, operand, reduced
+from porter.prove.cases.values import Array, empty
 from porter.prove.launch import Launch, Output, Request
 
 WITNESS = "MLX's arrays (CPU)"
@@ -228,7 +228,7 @@ def expected(request: Request, launch: Launch) -> Mapping[int, Array] | None:
         return {
             0: np.full(
                 len(launch.buffers[0]) if isinstance(launch.buffers[0], np.ndarray) else 0,
-                _identity(str(request.axes["op"]), out),
+                identity(str(request.axes["op"]), out),
             )
         }
     if launch.notes["parts"] is None:
@@ -240,21 +240,8 @@ def expected(request: Request, launch: Launch) -> Mapping[int, Array] | None:
 
 def _reduced(op: str, table: Array, dtype: str, out: str) -> Array:
     if table.shape[1] == 0:  # a part behind the end
-        return np.full(table.shape[0], _identity(op, out))
+        return np.full(table.shape[0], identity(op, out))
     return reduced(op, table, dtype, out, (1,))
-
-
-def _identity(op: str, dtype: str) -> bool | int | float | complex:
-    """What a reduction of nothing gives: the largest value of the dtype for `min`, the smallest for `max`."""
-    if op in ("and", "or", "sum", "prod"):
-        return {"and": True, "or": False, "sum": 0, "prod": 1}[op]
-    if dtype == "bool_":
-        return op == "min"
-    if np.issubdtype(NUMPY[dtype], np.integer) and dtype != "bfloat16":
-        kind = np.iinfo(NUMPY[dtype])
-        return int(kind.max if op == "min" else kind.min)
-    infinity = np.inf if op == "min" else -np.inf
-    return complex(infinity, infinity) if dtype == "complex64" else infinity
 
 
 _MAKERS: Mapping[str, Make] = {

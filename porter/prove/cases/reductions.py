@@ -36,6 +36,10 @@ def has_reference(op: str, dtype: str, kind: str) -> bool:
 
 def operand(rng: np.random.Generator, op: str, dtype: str, size: int, kind: str) -> Array:
     """`size` numbers to reduce by `op`, as `dtype` holds them."""
+    if op == "logaddexp":
+        return _exponents(rng, dtype, size, kind)
+    if dtype == "bool_" and op == "prod":
+        return _truths(rng, dtype, size, mostly=True)
     if kind == ROUNDED and op in ("sum", "prod"):
         near = ordinary(rng, size, "complex64" if dtype == "complex64" else "float32")
         return encode(near if op == "sum" else 1 + near / 50, dtype)
@@ -66,6 +70,20 @@ def _factors(rng: np.random.Generator, dtype: str, size: int) -> Array:
     return encode(values * rng.choice([1, 1j], size) if dtype == "complex64" else values, dtype)
 
 
+def _exponents(rng: np.random.Generator, dtype: str, size: int, kind: str) -> Array:
+    """Exactly: -inf, which adds nothing, and a few numbers so far apart that of two only the larger one counts.
+    Rounded: ordinary numbers; complex ones have so small an angle that no sum of theirs turns around."""
+    if kind == ROUNDED:
+        values: Any = ordinary(rng, size, "float32")
+        return encode(values + 0.1j * ordinary(rng, size, "float32") if dtype == "complex64" else values, dtype)
+    far = np.delete(np.arange(-16, 17), 16) * 32.0  # none is 0, to which the least would add
+    values = np.full(size, -np.inf)
+    where = rng.choice(size, min(far.size, size), replace=False)
+    values[where] = rng.permutation(far)[: where.size]
+    out = encode(values, dtype)
+    return _with_special(rng, out, dtype) if kind == SPECIAL else out
+
+
 def _with_special(rng: np.random.Generator, values: Array, dtype: str) -> Array:
     """An infinity in the first half, another and a NaN in the second."""
     out = values.copy()
@@ -94,6 +112,19 @@ def reduced(op: str, stored: Array, dtype: str, out: str, axes: tuple[int, ...])
     if out == "bfloat16":
         return decode(np.array(found.view(mx.uint16)), out)
     return decode(np.array(found).astype(NUMPY[out]), out)
+
+
+def identity(op: str, dtype: str) -> bool | int | float | complex:
+    """What a reduction of nothing gives: the largest value of the dtype for `min`, the smallest for `max`."""
+    if op in ("and", "or", "sum", "prod"):
+        return {"and": True, "or": False, "sum": 0, "prod": 1}[op]
+    if dtype == "bool_":
+        return op == "min"
+    if np.issubdtype(NUMPY[dtype], np.integer) and dtype != "bfloat16":
+        kind = np.iinfo(NUMPY[dtype])
+        return int(kind.max if op == "min" else kind.min)
+    infinity = np.inf if op == "min" else -np.inf
+    return complex(infinity, infinity) if dtype == "complex64" else infinity
 
 
 @dataclass(frozen=True)
