@@ -405,11 +405,20 @@ class OverlayFile:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """A family whose kernels stand in files that did not come with the sources (`missing`, upstream paths)."""
+
+    family: str
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Overlay:
-    """The files for PyTorch, sorted by path."""
+    """The files for PyTorch, sorted by path. `left_out`: what could not be ported, because it is not at hand."""
 
     revision: str
     files: tuple[OverlayFile, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
     def __post_init__(self) -> None:
         paths = [file.path for file in self.files]

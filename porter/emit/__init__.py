@@ -11,7 +11,7 @@ Under `pytorch/aten/src/ATen/native/mps/` of the overlay:
 and of a family with MLX's tile selection also
   operations/<Family>.{h,cpp}   dispatch
   operations/SteelOperators.cpp the operators
-`pytorch/NOT_PORTED.txt` names the families whose kernels did not come with the sources, if there are any.
+Families whose kernels did not come with the sources are left out, and `Overlay.left_out` names them.
 """
 
 from __future__ import annotations
@@ -24,14 +24,12 @@ from porter.emit.format import format_files
 from porter.emit.fused import dispatch_files
 from porter.emit.licences import licence_files
 from porter.emit.names import instantiation, overlay_name, ported_argument, ported_host_names
-from porter.emit.rendering import render
 from porter.errors import EmitError
-from porter.model import Overlay, OverlayFile, Port, Sources
+from porter.model import LeftOut, Overlay, OverlayFile, Port, Sources
 from porter.port.target import Target
 from porter.spec import Family
 
 __all__ = [
-    "NOT_PORTED",
     "ROOT",
     "emit",
     "flattened",
@@ -42,7 +40,6 @@ __all__ = [
 ]
 
 ROOT = "pytorch"
-NOT_PORTED = f"{ROOT}/NOT_PORTED.txt"
 
 
 def emit(port: Port, sources: Sources, families: tuple[Family, ...], target: Target) -> Overlay:
@@ -71,11 +68,9 @@ def emit(port: Port, sources: Sources, families: tuple[Family, ...], target: Tar
             if path in texts:
                 raise EmitError("two families make this file", where=path)
             texts[path] = text
-    left_out = [{"family": f, "missing": missing} for f in families if (missing := _missing(f, ported))]
-    if left_out:
-        texts[NOT_PORTED] = render("NotPorted.txt.j2", {"rows": left_out})
+    left_out = [LeftOut(f.name, missing) for f in families if (missing := _missing(f, ported))]
     made = (OverlayFile(path, text, origins.get(path)) for path, text in sorted(texts.items()))
-    return Overlay(port.corpus.pin.revision, tuple(made))
+    return Overlay(port.corpus.pin.revision, tuple(made), tuple(left_out))
 
 
 def _missing(family: Family, ported: set[str]) -> tuple[str, ...]:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from porter.emit import NOT_PORTED, flattened, instantiation, overlay_name, ported_argument, ported_host_names
+from porter.emit import flattened, instantiation, overlay_name, ported_argument, ported_host_names
 from porter.emit.names import full_arguments, guard, namespace
 from porter.errors import EmitError
-from porter.model import Instantiation
+from porter.model import Instantiation, LeftOut
 from porter.port.target import load_target
 from tests.emit.conftest import FAMILIES, FILES, ROWS, SCALE, TEMPLATES, TURN, K, family, overlay_of
 
@@ -113,10 +113,12 @@ def test_an_overlay_without_the_family(tmp_path: Path) -> None:
 
 
 def test_bodies_that_did_not_come_are_named_and_the_rest_is_made() -> None:
-    files = {file.path: file.text for file in overlay_of({k: v for k, v in FILES.items() if "turn" not in k}).files}
-    assert not any("MlxTurn" in path for path in files)
-    assert any("MlxScale.metal" in path for path in files)
-    assert f"turn: The family turn\n  {K}turn.metal\n" in files[NOT_PORTED]
+    whole = {file.path: file.text for file in overlay_of(FILES).files}
+    part = overlay_of({path: text for path, text in FILES.items() if "turn" not in path})
+    assert part.left_out == (LeftOut("turn", (K + "turn.metal",)),)
+    assert not any("MlxTurn" in file.path for file in part.files)
+    assert {file.path: file.text for file in part.files}.items() < whole.items()
+    assert any("MlxScale.metal" in file.path for file in part.files)
 
 
 def test_two_families_may_not_make_one_file() -> None:
