@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from porter.prove.cases import reference
-from porter.prove.cases.values import FLOATS, decode
+from porter.prove.cases.values import FLOATS, decode, encode
 from porter.prove.launch import Array
 
 WITNESS = "MLX's arrays and torch in float64 (CPU)"
@@ -51,38 +51,21 @@ _OF_COMPLEX = {"Abs": "abs", "Divide": "divide", "Multiply": "mul", "Sign": "sgn
 def results(op: str, operands: Sequence[Array], inputs: Sequence[str], outputs: Sequence[str]) -> list[Array]:
     """One array of numbers for each output; masked where nothing is said."""
     dtype = inputs[-1]
-    if op in ("ToFP8", "FromFP8"):
-        return [_float8(op, operands[0], dtype)]
-    if dtype in (*FLOATS, "complex64") and (op in _TRANSCENDENTAL or (dtype == "complex64" and op in _OF_COMPLEX)):
+    floating = dtype in (*FLOATS, "complex64")
+    if floating and (op in _TRANSCENDENTAL or (dtype == "complex64" and op in _OF_COMPLEX)):
         return [_defined(op, operands, dtype)]
-    if dtype == "complex64" and op == "DivMod":
-        return [_defined("Divide", operands, dtype), *reference.elementwise("Remainder", operands, inputs, outputs[:1])]
-    if op == "Negative" and dtype == "bool_":
-        return [np.asarray(operands[0])]  # minus one is true; MLX refuses to negate a bool
-    if op == "Divide" and dtype not in FLOATS and dtype != "complex64":
-        return [_quotient(operands[0], operands[1])]  # MLX makes float32 of it, the kernel does not
-    if op == "Power" and dtype not in FLOATS and dtype != "complex64":
-        return [_integer_power(operands[0], operands[1])]
-    if op in _MOVES:
-        return reference.elementwise(op, operands, inputs, outputs, flush=False)
-    return reference.elementwise(op, operands, inputs, outputs)
-
-
-def _quotient(dividend: Array, divisor: Array) -> Array:
-    """The quotient of integers, rounded towards zero."""
-    if dividend.dtype == np.bool_:
-        return dividend & divisor
-    wide = [one.astype(object) for one in (dividend, divisor)]  # integers of Python: no width
-    return np.array([abs(x) // abs(y) * (1 if (x < 0) == (y < 0) else -1) for x, y in zip(*wide, strict=True)])
-
-
-def _integer_power(base: Array, exponent: Array) -> Array:
-    """Powers, cut off to the dtype; 0 for a negative exponent, of which MLX's `power` on the CPU never returns."""
-    if base.dtype == np.bool_:
-        return base | ~exponent
-    bits = 8 * base.dtype.itemsize
-    powers = [x**y % 2**bits if y >= 0 else 0 for x, y in zip(base.tolist(), exponent.tolist(), strict=True)]
-    return np.array(powers, np.uint64).astype(f"u{base.dtype.itemsize}").view(base.dtype)
+    if op in _WRITTEN_OUT:
+        return _WRITTEN_OUT[op](operands, dtype)
+    if op in _OF_INTEGERS and not floating:
+        return _OF_INTEGERS[op](operands, dtype)
+    if dtype == "bool_" and op in ("BitwiseXor", "Negative"):
+        # MLX refuses to negate a bool (minus one is true), and its exclusive or of bools on the CPU is the first one.
+        return [operands[0] ^ operands[1] if op == "BitwiseXor" else operands[0]]
+    found = reference.elementwise(op, operands, inputs, outputs, flush=op not in _MOVES)
+    if dtype == "complex64" and op in ("Maximum", "Minimum"):
+        # The kernel looks for NaN in the first operand only, MLX on the CPU in the real part only.
+        return [np.ma.masked_array(found[0], np.isnan(operands[0]) | np.isnan(operands[1]))]
+    return found
 
 
 def _defined(op: str, operands: Sequence[Array], dtype: str) -> Array:
@@ -180,3 +163,78 @@ def _float8(op: str, operand: Array, dtype: str) -> Array:
     nearest = np.where((left < right) | ((left == right) & (below % 2 == 0)), below, above)
     sign = np.where(np.signbit(numbers), 128, 0)
     return np.ma.masked_array(nearest | sign, (np.abs(numbers) > 464) & (np.abs(numbers) < 480))
+
+
+# What MLX's arrays on the CPU do not do as the kernels do: `power` of integers never returns for a negative exponent,
+# `divide` of integers makes float32, `remainder` of float16, bfloat16 and complex64 rounds the quotient to nearest.
+
+
+def _quotient(dividend: Array, divisor: Array) -> Array:
+    """The quotient of integers, rounded towards zero and cut off to the dtype (-128 / -1 of int8 is -128)."""
+    if dividend.dtype == np.bool_:
+        return dividend & divisor
+    pairs = zip(dividend.tolist(), divisor.tolist(), strict=True)
+    return _cut_off([abs(x) // abs(y) * (1 if (x < 0) == (y < 0) else -1) for x, y in pairs], dividend.dtype)
+
+
+def _power(base: Array, exponent: Array) -> Array:
+    """Powers, cut off to the dtype; 0 for a negative exponent."""
+    if base.dtype == np.bool_:
+        return base | ~exponent
+    pairs = zip(base.tolist(), exponent.tolist(), strict=True)
+    return _cut_off([x**y if y >= 0 else 0 for x, y in pairs], base.dtype)
+
+
+def _cut_off(numbers: Sequence[int], dtype: np.dtype[Any]) -> Array:
+    low_bits = np.array([one % 2 ** (8 * dtype.itemsize) for one in numbers], np.uint64)
+    return low_bits.astype(f"u{dtype.itemsize}").view(dtype)
+
+
+def _remainder(dividend: Array, divisor: Array, dtype: str) -> Array:
+    """What is left, with the sign of the divisor. Of complex numbers: of each part."""
+    if dtype == "bool_":
+        return np.zeros_like(dividend)
+    if dtype == "complex64":
+        parts = [(one.real.astype(np.float64), one.imag.astype(np.float64)) for one in (dividend, divisor)]
+        sides = list(zip(*parts, strict=True))
+        of_parts = [np.remainder(x, y) for x, y in sides]
+        # Where the quotient is all but whole, float32 may round it to the whole number or not.
+        odd = [(np.abs(x / y - np.rint(x / y)) < 1e-5) & (x / y != np.rint(x / y)) for x, y in sides]
+        return np.ma.masked_array(of_parts[0] + 1j * of_parts[1], odd[0] | odd[1])
+    with np.errstate(all="ignore"):
+        left = np.remainder(decode(dividend, dtype), decode(divisor, dtype))
+    return np.ma.masked_array(left, reference.is_denormal(dividend, dtype) | reference.is_denormal(divisor, dtype))
+
+
+def _whole_quotient(dividend: Array, divisor: Array, dtype: str) -> Array:
+    """The first result of DivMod: MLX rounds it towards zero, and not at all where it is complex."""
+    if dtype == "complex64":
+        return _defined("Divide", [dividend, divisor], dtype)
+    if dtype not in FLOATS:
+        return _quotient(dividend, divisor)
+    with np.errstate(all="ignore"):
+        # The quotient is rounded to the dtype first: once more rounding than float64's changes nothing (Figueroa 1995).
+        exact = decode(reference.flushed(dividend, dtype), dtype) / decode(reference.flushed(divisor, dtype), dtype)
+        return np.trunc(decode(encode(exact, dtype), dtype))
+
+
+def _same_or_nan(left: Array, right: Array, dtype: str) -> Array:
+    if dtype == "complex64":
+        return _same_or_nan(left.real, right.real, "float32") & _same_or_nan(left.imag, right.imag, "float32")
+    x, y = (decode(reference.flushed(one, dtype), dtype) for one in (left, right))
+    return np.asarray((x == y) | (np.isnan(x) & np.isnan(y)))
+
+
+Rule = Callable[[Sequence[Array], str], list[Array]]
+
+_WRITTEN_OUT: Mapping[str, Rule] = {
+    "ToFP8": lambda given, dtype: [_float8("ToFP8", given[0], dtype)],
+    "FromFP8": lambda given, dtype: [_float8("FromFP8", given[0], dtype)],
+    "NaNEqual": lambda given, dtype: [_same_or_nan(given[0], given[1], dtype)],
+    "Remainder": lambda given, dtype: [_remainder(given[0], given[1], dtype)],
+    "DivMod": lambda given, dtype: [_whole_quotient(given[0], given[1], dtype), _remainder(given[0], given[1], dtype)],
+}
+_OF_INTEGERS: Mapping[str, Rule] = {
+    "Divide": lambda given, _: [_quotient(given[0], given[1])],
+    "Power": lambda given, _: [_power(given[0], given[1])],
+}
