@@ -70,13 +70,12 @@ class PortSource:
 
     @classmethod
     def of(cls, case: Case) -> PortSource:
-        """From what stands in the overlay. Raises ProofError where it lacks a file."""
-        from porter.prove.sides import emitted_instantiations, headers_of, port_side
+        """From what stands in the overlay. Raises ProofError or EmitError where it lacks a file."""
+        from porter.emit import flattened
+        from porter.prove.sides import emitted_instantiations
 
-        main = "".join(f"#include <{path}>\n" for path in headers_of(case))
-        files = {path: f"{text.rstrip()}\n" for path, text in port_side(case).files.items()}
         emitted = {row.host_name: row for row in emitted_instantiations(case)}
-        return cls(case.family, flatten(_MAIN, {**files, _MAIN: main}), emitted)
+        return cls(case.family, flattened(case.overlay_root, case.target, case.family), emitted)
 
     @cached_property
     def digest(self) -> str:
