@@ -25,6 +25,8 @@ from porter.prove.cases.winograd import SIZE, TILE, input_transform, output_tran
 from porter.prove.launch import Launch, Output, Request
 from porter.spec import Value
 
+WITNESS = "numpy, float64"
+
 _UNFOLDED = {
     1: (
         plain(2, 5, 1, (9,), (3,), stride=(2,), padding=(2,), dilation=(2,)),

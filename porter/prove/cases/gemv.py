@@ -21,6 +21,8 @@ from porter.prove.cases.matrices import Stack, product, stack
 from porter.prove.cases.values import Array, decode, empty, encode
 from porter.prove.launch import Launch, Output, Request
 
+WITNESS = "numpy, float64"
+
 ALPHA, BETA = 0.75, 0.5  # exact in every dtype
 
 

@@ -25,6 +25,8 @@ from porter.prove.cases.matrices import laid_out, uniform
 from porter.prove.cases.values import Array, decode, empty
 from porter.prove.launch import Launch, Output, Request
 
+WITNESS = "numpy, float64"
+
 
 def launches(request: Request) -> Iterator[Launch]:
     """Results of one block and a part, and a K of two blocks and a part; `thorough`: whole blocks, and one part."""

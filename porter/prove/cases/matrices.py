@@ -123,12 +123,13 @@ def grid(request: Request, m: int, n: int, matrices: int) -> tuple[int, int, int
 def chosen(request: Request, every: int = 8) -> Iterator[Mapping[str, Value]]:
     """The combinations of constants for the launches of one request.
 
-    A plain request gets one, another for another host name, so that a family's host names cover them; a thorough one
-    gets all where there are at most `every`, else as many, spread over all of them and beginning elsewhere for another
-    host name.
+    A plain request gets one, and the next host name another, so that a family's host names take them in turn (in an
+    order of chance, so that transposes and dtypes do not go with them). A thorough one gets all where there are at most
+    `every`, else as many, evenly spread.
     """
     known = request.combinations()
-    start = request.seed % len(known)
+    names = list(request.family.axes_by_name)
+    start = int(np.random.default_rng(len(names)).permutation(len(names))[names.index(request.row.host_name)])
     count = min(every, len(known)) if request.thorough else 1
     for i in range(count):
         yield known[(start + i * len(known) // count) % len(known)]

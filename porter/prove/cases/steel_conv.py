@@ -28,6 +28,8 @@ from porter.prove.cases.matrices import Numbers, eighths, grid, group, tiles, un
 from porter.prove.cases.values import Array, decode, empty
 from porter.prove.launch import Launch, Output, Request
 
+WITNESS = "numpy, float64"
+
 
 def launches(request: Request) -> Iterator[Launch]:
     """A padded 3 x 2 filter; `thorough`: strides and dilations, groups, a flipped filter, and whole tiles."""

@@ -24,6 +24,8 @@ from porter.prove.cases.values import Array, decode, empty
 from porter.prove.launch import Launch, Output, Request
 from porter.spec import Value
 
+WITNESS = "numpy, float64"
+
 
 def launches(request: Request) -> Iterator[Launch]:
     """A padded filter on a dilated input; `thorough`: each value of the constant, other dilations, strides, flipped."""

@@ -6,7 +6,8 @@ The constants say what a launch is: how many batch dimensions there are, whether
 and K the tile divides. Where it does not, there is one whole tile and a part of one, or a part alone. C is a matrix, a
 vector that every row adds, or stored column by column.
 
-NAX steps along K are up to 512 long; there the numbers are multiples of 1/8, whose sums float32 holds exactly.
+NAX tiles are large: sizes end within a simdgroup's share of the only one, and some simdgroups have none. Its steps
+along K are up to 512 long; there the numbers are multiples of 1/8, whose sums float32 holds exactly.
 
 Nothing is expected of complex64 with C: upstream's epilogue computes in float, so that the imaginary part is lost (all
 of it comes out as 0, on both sides). Its host never asks for that: AddMM refuses what is not real (matmul.cpp, line
@@ -39,7 +40,11 @@ from porter.prove.cases.values import Array, empty
 from porter.prove.launch import Launch, Output, Request
 from porter.spec import Value
 
+WITNESS = "numpy, float64"
+
 ALPHA, BETA = 0.75, -0.5
+LONG = 32
+"""Steps along K that are longer are those of NAX."""
 
 
 def launches(request: Request) -> Iterator[Launch]:
@@ -54,6 +59,10 @@ def sizes(request: Request, constants: Mapping[str, Value], number: int) -> tupl
     """M, N, K as the constants want them: `align_K` two steps, else one and a part; a part alone in every third."""
     bm, bn, bk = tiles(request)
     part = number % 3 == 2
+    if bk > LONG:
+        m = bm if constants.get("align_M") else 5 if part else bm - 29
+        n = bn if constants.get("align_N") else 9 if part else bn - 27
+        return m, n, bk if constants.get("align_K") else 45 if part else bk + 37
     m = bm if constants.get("align_M") else bm - 3 if part or constants.get("has_batch") else bm + 5
     n = bn if constants.get("align_N") else bn - 5 if part else bn + 3
     k = 2 * bk if constants.get("align_K") else bk - 1 if part else bk + 5
@@ -65,7 +74,7 @@ def _launch(
 ) -> Launch:
     dtype, axes = str(request.axes["dtype"]), request.axes
     m, n, k = sizes(request, constants, number)
-    numbers: Numbers = eighths if tiles(request)[2] > 32 else uniform
+    numbers: Numbers = eighths if tiles(request)[2] > LONG else uniform
     batch, of_a, of_b, of_c = _batches(bool(constants["has_batch"]))
     padding = 3 * (number % 2)
     a = stack(

@@ -26,10 +26,12 @@ from porter.prove.cases.matrices import (
     tiles,
     uniform,
 )
-from porter.prove.cases.steel_gemm_fused import sizes
+from porter.prove.cases.steel_gemm_fused import LONG, sizes
 from porter.prove.cases.values import Array, empty
 from porter.prove.launch import Launch, Output, Request
 from porter.spec import Value
+
+WITNESS = "numpy, float64"
 
 
 def launches(request: Request) -> Iterator[Launch]:
@@ -106,7 +108,7 @@ def _rows(
     bm, _, bk = tiles(request)
     _, n, k = sizes(request, constants, number)
     m = 2 * bm if constants["align_M"] else 2 * bm + 5
-    numbers: Numbers = eighths if bk > 32 else uniform
+    numbers: Numbers = eighths if bk > LONG else uniform
     a = stack(rng, (), m, k, dtype, special=special, numbers=numbers)
     b = stack(rng, (4,), k, n, dtype, transposed=bool(axes["transpose_b"]), numbers=numbers)
     # matrix 1 is picked by no row; the run of 2 ends the first tile, goes on and fills none

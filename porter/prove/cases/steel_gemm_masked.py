@@ -19,6 +19,8 @@ from porter.prove.cases.matrices import gemm_params, grid, group, laid_out, tile
 from porter.prove.cases.values import Array, decode, empty
 from porter.prove.launch import Launch, Output, Request
 
+WITNESS = "numpy, float64"
+
 
 def launches(request: Request) -> Iterator[Launch]:
     """One batch dimension; `thorough`: also two of which the operands repeat one each, masks by columns, one block."""

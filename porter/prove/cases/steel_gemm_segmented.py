@@ -18,6 +18,8 @@ from porter.prove.cases.values import Array, empty
 from porter.prove.launch import Launch, Output, Request
 from porter.spec import Value
 
+WITNESS = "numpy, float64"
+
 
 def launches(request: Request) -> Iterator[Launch]:
     """A launch for each chosen combination of constants; NaN and infinity in one of a thorough request."""
