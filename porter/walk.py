@@ -98,7 +98,8 @@ def synchronise(request: Request, progress: Progress) -> Synchronised:
     changed = not holds(overlay_root, files, REPORT)
     replace_tree(overlay_root, files, REPORT)
     write_atomically(remembered, _lock_digest(overlay_root).encode())
-    summary = f"{OVERLAY_TREE}/ {'written' if changed else 'unchanged'}: {len(files)} files, {_counted(corpus, sources, families)}"
+    done = "written" if changed else "unchanged"
+    summary = f"{OVERLAY_TREE}/ {done}: {len(files)} files, {_counted(corpus, sources, families)}"
     return Synchronised(sources.pin.revision, changed, len(files), sentence, summary, sources, corpus)
 
 
