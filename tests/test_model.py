@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A bad noun cannot exist."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,9 @@ from porter.model import (
     Ring,
     Sources,
     Status,
+    TemplateParameter,
     check_relative,
+    from_data,
     to_data,
 )
 
@@ -130,3 +133,44 @@ def test_nouns_become_plain_data_without_this_machines_paths() -> None:
     assert data["pin"]["coverage"] == "full"
     assert data["pin"]["files"] == [{"path": "LICENSE", "size": 1, "sha256": "0" * 64}]
     assert "/somewhere" not in str(data)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Back from plain data
+
+
+WHERE = Location("k.h", 3, 2)
+ARGUMENT = KernelArgument("x", "T", "device", True, "buffer", 0, None, WHERE)
+TEMPLATE = KernelTemplate("k", (TemplateParameter("int", "N", "3"),), (ARGUMENT,), None, WHERE, WHERE, "family")
+
+
+@pytest.mark.parametrize(
+    "noun",
+    [
+        TEMPLATE,
+        pin(),
+        Proof(Ring.NAMES, "f", "c", "w", Status.DIFFERS, 3, "why", ("note",)),
+        PinnedFile("a/b", 4, "0" * 64),
+    ],
+)
+def test_a_noun_comes_back_from_its_data(noun: object) -> None:
+    assert from_data(type(noun), json.loads(json.dumps(to_data(noun)))) == noun
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": 3},
+        {"thread_limit": 4},
+        {"location": None},
+        {"location": {"file": "k.h", "line": 3}},
+        {"location": {"file": "k.h", "line": True, "column": 1}},
+        {"location": {"file": "k.h", "line": 3, "column": 1, "more": 1}},
+        {"arguments": {}},
+        {"arguments": [to_data(ARGUMENT)] * 2},  # the noun's own rule: each slot once
+        {"more": 1},
+    ],
+)
+def test_data_of_a_stranger_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"not |binds"):
+        from_data(KernelTemplate, {**to_data(TEMPLATE), **change})

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from porter.cli import cli
 from porter.errors import SpecError, SteelPortError, TreeError, UsageError
+from porter.spec import load_families
 
 KERNELS = "mlx/backend/metal/kernels"
 NAME = "steel_gemm_fused_tn_bfloat16_bfloat16_bm32_bn64_bk16_wm1_wn2"
@@ -46,45 +47,66 @@ def error(result: Result, kind: type[SteelPortError]) -> str:
     return str(result.exception)
 
 
+GEMM = ("--family", "steel_gemm_fused")
+
+
 def test_list_kernels(run: Run) -> None:
-    rows = data(run("list", "kernels", "--json"))
+    rows = data(run("list", "kernels", *GEMM, "--json"))
     assert len(rows) == len({row["host_name"] for row in rows}) == 96
     (row,) = [row for row in rows if row["host_name"] == NAME]
-    assert row["template"] == "gemm"
+    assert (row["template"], row["family"]) == ("gemm", "steel_gemm_fused")
     assert row["arguments"] == ["bfloat16_t", "32", "64", "16", "1", "2", "true", "false", "float"]
     assert row["origin"]["file"] == "specs/families/steel_gemm_fused.yaml"
 
 
+def test_list_the_kernels_of_all_families(run: Run) -> None:
+    rows = data(run("list", "kernels", "--json"))
+    tables = {family.name for family in load_families() if family.table}
+    assert len([row for row in rows if row["family"] in tables]) == 15428  # MLX v0.30.1
+    assert len(run("list", "kernels").output.splitlines()) == 2 + len(rows)
+
+
 def test_a_table_in_a_pipe_cuts_nothing(run: Run) -> None:
-    lines = run("list", "kernels").output.splitlines()
+    lines = run("list", "kernels", *GEMM).output.splitlines()
     assert len(lines) == 2 + 96  # heading, rule, rows
     assert len([line for line in lines if line.startswith(f"{NAME} ")]) == 1
     assert "…" not in "".join(lines)
+    assert len({line.index("gemm ", len(NAME)) for line in lines[2:]}) == 1  # columns stand below each other
 
 
 def test_list_templates_constants_and_params(run: Run) -> None:
-    assert [one["name"] for one in data(run("list", "templates", "--json"))] == ["gemm"]
-    constants = {one["name"]: one["index"] for one in data(run("list", "constants", "--json"))}
+    templates = data(run("list", "templates", *GEMM, "--json"))
+    assert [(one["name"], one["family"]) for one in templates] == [("gemm", "steel_gemm_fused")]
+    constants = {one["name"]: one["index"] for one in data(run("list", "constants", *GEMM, "--json"))}
     assert constants["do_axpby"] == 110
     assert len(constants) == 6
-    structs = {one["name"]: one["size"] for one in data(run("list", "params", "--json"))}
+    structs = {one["name"]: one["size"] for one in data(run("list", "params", *GEMM, "--json"))}
     # 8 ints, 3 int64, 3 ints: 32 + 24 + 12, rounded up to 8
     assert structs["mlx::steel::GEMMParams"] == 72
 
 
+def test_buffers_without_a_slot_are_counted(run: Run) -> None:
+    lines = run("list", "templates", "--family", "copy").output.splitlines()
+    (row,) = [line for line in lines if line.startswith("copy_v ")]
+    assert row.split()[-2] == "3"  # src, dst and the size, which has no [[buffer(n)]]
+
+
 def test_list_files(run: Run) -> None:
-    files = {file["path"]: file for file in data(run("list", "files", "--json"))}
+    files = {file["path"]: file for file in data(run("list", "files", *GEMM, "--json"))}
     assert len(files) == 15
     defines = files[f"{KERNELS}/defines.h"]
     assert (defines["notice"]["spdx"], defines["notice"]["stated"]) == ("MIT", False)
 
 
 def test_list_families_needs_nothing_vendored(run: Run, tmp_path: Path) -> None:
-    (family,) = data(run("list", "families", "--json", root=tmp_path))
-    assert (family["name"], family["kernels"]) == ("steel_gemm_fused", 96)
+    families = {one["name"]: one for one in data(run("list", "families", "--json", root=tmp_path))}
+    assert families.keys() == {family.name for family in load_families()}
+    gemm = families["steel_gemm_fused"]
+    assert (gemm["kernels"], gemm["templates"], len(gemm["constants"])) == (96, ["gemm"], 6)
+    assert gemm["sources"] == [f"{KERNELS}/steel/gemm/kernels/steel_gemm_fused.h"]
 
 
-@pytest.mark.parametrize("kind", ["kernels", "templates", "params", "constants", "files", "families"])
+@pytest.mark.parametrize("kind", ["templates", "params", "constants", "files", "families"])
 def test_every_listing_has_a_table_with_a_row_for_each_noun(run: Run, kind: str) -> None:
     rows = data(run("list", kind, "--json"))
     assert len(run("list", kind).output.splitlines()) == 2 + len(rows)
@@ -93,11 +115,16 @@ def test_every_listing_has_a_table_with_a_row_for_each_noun(run: Run, kind: str)
 @pytest.mark.parametrize(
     ("name", "kind", "parts"),
     [
-        (NAME, "kernel", ["template gemm", "bfloat16_t"]),
-        ("gemm", "template", ["typename AccumType = float", "use_out_source", "line 30"]),
+        (NAME, "kernel", ["template gemm", "bfloat16_t", "of the family steel_gemm_fused"]),
+        ("block_masked_gemm", "template", ["typename out_mask_t", "of the family steel_gemm_masked"]),
+        ("block_softmax_float32", "kernel", ["template softmax_single_row", "of the family softmax"]),
         ("mlx::steel::GEMMParams", "params struct", ["72 bytes", "batch_stride_a"]),
         ("GEMMParams", "params struct", ["72 bytes, aligned to 8"]),
-        ("has_batch", "function constant", ["index 10", "gemm: batch_shape, gemm: batch_strides"]),
+        (
+            "segments_contiguous",
+            "function constant",
+            ["function constant bool segments_contiguous", "steel_gemm_segmented.h"],
+        ),
         (f"{KERNELS}/defines.h", "file", ["instantiate_kernel", "the file states none"]),
         ("gemm/params.h", "file", ["licence MIT"]),
     ],
@@ -110,8 +137,37 @@ def test_show(run: Run, name: str, kind: str, parts: list[str]) -> None:
         assert part in shown.output
 
 
+def test_show_gives_all_that_are_called_alike(run: Run) -> None:
+    found = data(run("show", "gemm", "--json"))
+    assert {(one["kind"], one["family"]) for one in found} == {
+        ("template", "steel_gemm_fused"),
+        ("template", "steel_gemm_fused_nax"),
+    }
+    shown = run("show", "gemm").output
+    assert shown.count("template gemm<typename T, int BM") == 2
+    assert "of the family steel_gemm_fused\n" in shown
+    assert "of the family steel_gemm_fused_nax\n" in shown
+    assert data(run("show", "gemm", *GEMM, "--json"))["family"] == "steel_gemm_fused"
+
+
+def test_a_constant_gates_arguments_of_its_own_file_only(run: Run) -> None:
+    found = data(run("show", "has_mask", "--json"))
+    assert len(found) >= 2
+    assert {one["kind"] for one in found} == {"function constant"}
+    first, *rest = run("show", "has_mask").output.split("\n\n\n")
+    gates = [text.partition("gates the arguments ")[2] for text in (first, *rest)]
+    assert any("sdpa_vector: " in text and "attention: " not in text for text in gates)
+    assert any("attention: mask" in text and "sdpa_vector: " not in text for text in gates)
+
+
+def test_a_kernel_is_shown_with_the_template_of_its_own_family(run: Run) -> None:
+    name = "steel_gemm_fused_nax_nn_float32_float32_bm128_bn128_bk512_wm4_wn4"
+    assert "steel_gemm_fused_nax.h:" in run("show", name).output
+    assert "steel_gemm_fused.h:" in run("show", NAME).output
+
+
 def test_show_a_file_holds_its_includes_and_macros(run: Run) -> None:
-    shown = data(run("show", "gemm.h", "--json"))
+    shown = data(run("show", "gemm/gemm.h", "--json"))
     assert f"{KERNELS}/steel/gemm/params.h" in [include["path"] for include in shown["includes"]]
     shown = data(run("show", "kernels/defines.h", "--json"))
     (macro,) = [macro for macro in shown["macros"] if macro["name"] == "instantiate_kernel"]
@@ -151,7 +207,7 @@ def test_before_sync(run: Run, tmp_path: Path) -> None:
 
 
 def test_an_unknown_family(run: Run) -> None:
-    error(run("list", "kernels", "--family", "gemv"), SpecError)
+    error(run("list", "kernels", "--family", "gemms"), SpecError)
 
 
 def test_an_unknown_kind(run: Run) -> None:
