@@ -61,6 +61,17 @@ class Exclusion:
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """Lines of upstream's host code (first and last, from 1) that a person read, and their SHA-256: where they change,
+    `what` rests on them has to be thought over."""
+
+    file: str
+    lines: tuple[int, int]
+    sha256: str
+    what: str
+
+
+@dataclass(frozen=True)
 class Sample:
     """Values of all constants of some kernels that upstream's planner yields, and for what (`of`)."""
 
@@ -204,6 +215,7 @@ class Family:
     constants: tuple[Constant, ...]
     excluded: tuple[Exclusion, ...]
     samples: tuple[Sample, ...]
+    evidence: tuple[Evidence, ...]
     requests: tuple[Request, ...]
     formats: tuple[Format, ...]
     tiles: Tiles | None
@@ -452,6 +464,10 @@ def _family(data: Any, lines: dict[str, int], name: str, text: str) -> Family:
         samples=tuple(
             Sample(tuple(row.get("kernels", every)), row["constants"], row["of"]) for row in data.get("samples", ())
         ),
+        evidence=tuple(
+            Evidence(row["file"], (row["lines"][0], row["lines"][1]), row["sha256"], row["what"])
+            for row in data.get("evidence", ())
+        ),
         requests=tuple(request for _, _, request in requests),
         formats=formats,
         tiles=_tiles(data["tiles"]) if "tiles" in data else None,
@@ -594,6 +610,9 @@ def _check_constants(family: Family, fail: Fail) -> None:
             )
         if constant.lower == "template" and constant.type != "bool":
             fail(f"constants.{i}", f"{constant.name} is an {constant.type}", "lower: define")
+    if (family.excluded or family.samples) and not family.evidence:
+        section = "excluded" if family.excluded else "samples"
+        fail(section, f"nothing says which host code {section} rests on", "evidence: file, lines, sha256, what")
     for i, rule in enumerate(family.excluded):
         for name in rule.constants:
             if name not in constants:

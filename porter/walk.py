@@ -161,12 +161,14 @@ def make_overlay(request: Request, sources: Sources) -> tuple[Corpus, Overlay]:
     """Sources -> Corpus -> Port -> Overlay, and the checks of the specs against upstream's host code."""
     from porter.emit import emit
     from porter.parse.corpus import read_corpus
+    from porter.parse.evidence import check_evidence
     from porter.parse.tiles import check_tiles
     from porter.port import port
 
     families, target = request.loaded_families, request.loaded_target
     corpus = read_corpus(sources, families)
     for family in families:
+        check_evidence(sources, family)
         if family.tiles is not None and all(path in sources.files for path in family.hosts):
             check_tiles(sources, family)
     return corpus, emit(port(corpus, sources, families, target), sources, families, target)
