@@ -23,8 +23,10 @@ class Finding:
     what: str
 
 
-def conclude(case: Case, claim: str, witness: str, findings: list[Finding]) -> Proof:
-    """A proof over all findings: DIFFERS with the smallest case that is out of bounds, else the case's status."""
+def conclude(
+    case: Case, claim: str, witness: str, findings: list[Finding], status: Status = Status.PROVED
+) -> Proof:
+    """A proof over all findings: DIFFERS with the smallest case that is out of bounds, else `status`."""
     name = case.family.name
     wrong = sorted((f for f in findings if not f.worst <= 1.0), key=lambda f: f.size)
     worst = max(f.worst for f in findings)
@@ -32,4 +34,4 @@ def conclude(case: Case, claim: str, witness: str, findings: list[Finding]) -> P
     if wrong:
         why = f"{len(wrong)} of {len(findings)} cases; smallest: {wrong[0].what}: {wrong[0].worst:.3g} times the bound"
         return Proof(Ring.OUTPUTS, name, claim, witness, Status.DIFFERS, len(findings), why, notes)
-    return Proof(Ring.OUTPUTS, name, claim, witness, case.status, len(findings), "", notes)
+    return Proof(Ring.OUTPUTS, name, claim, witness, status, len(findings), "", notes)

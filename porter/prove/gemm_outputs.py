@@ -18,7 +18,7 @@ import numpy as np
 
 from porter.errors import MetalError, ProofError
 from porter.metal.kernel import Kernel
-from porter.model import Instantiation, ParamsStruct, Proof
+from porter.model import Instantiation, ParamsStruct, Proof, Status
 from porter.prove.case import Case as Proved
 from porter.prove.findings import MLX, NUMPY, Finding, conclude
 from porter.prove.runnable import PortSource, Wanted
@@ -53,11 +53,11 @@ def prove_products(case: Proved) -> tuple[Proof, ...]:
     kernels = Kernels(case)
     kernels.build((launch.row, launch.constants) for launch in names + combinations)
     claims = (
-        ("every host name computes its product", names),
-        ("every combination computes its product", combinations),
+        ("every host name computes its product", names, case.status),
+        ("every combination computes its product", combinations, Status.PROVED),
     )
     proofs = []
-    for claim, launches in claims:
+    for claim, launches, status in claims:
         found: dict[str, list[Finding]] = {NUMPY: [], MLX: []}
         for number, launch in enumerate(launches):
             case.progress("outputs: running kernels", number + 1, len(launches))
@@ -66,7 +66,7 @@ def prove_products(case: Proved) -> tuple[Proof, ...]:
             found[NUMPY].append(Finding(size, launch.case.worst(result), launch.describe()))
             against = mlx_worst(launch.case, result)
             found[MLX].append(Finding(size, against, launch.describe()))
-        proofs += [conclude(case, claim, witness, findings) for witness, findings in found.items()]
+        proofs += [conclude(case, claim, witness, findings, status) for witness, findings in found.items()]
     from porter.prove.operators import prove_operators
 
     return (*proofs, *prove_operators(case))

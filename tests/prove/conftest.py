@@ -306,6 +306,7 @@ def make_sources(texts: dict[str, str]) -> Sources:
 def make_family(name: str, **fields: object) -> Family:
     """A family that has nothing but `fields`."""
     empty: dict[str, object] = {
+        **{field.name: () for field in dataclasses.fields(Family)},
         "name": name,
         "title": name,
         "path": f"families/{name}.yaml",
@@ -321,6 +322,7 @@ def make_family(name: str, **fields: object) -> Family:
         "excluded": (),
         "samples": (),
         "requests": (),
+        "formats": (),
         "tiles": None,
         "cases": None,
         "tolerances": (),
@@ -415,7 +417,7 @@ def minimal(tmp_path: Path) -> Minimal:
 
 @pytest.fixture
 def plain(tmp_path: Path) -> Minimal:
-    return make_case(tmp_path, RAMP, PLAIN_UPSTREAM, PLAIN_PORT)
+    return make_case(tmp_path / "plain", RAMP, PLAIN_UPSTREAM, PLAIN_PORT)
 
 
 @pytest.fixture
@@ -429,3 +431,17 @@ def library() -> Path:
     from porter.upstream.providers.wheel import metallib_of
 
     return metallib_of("v0.30.1")
+
+
+@pytest.fixture(scope="session")
+def fused(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """MLX's fused GEMM, ported from the registry's wheel alone by the code under test."""
+    from porter.parse.corpus import read_corpus
+    from porter.spec import load_families
+    from porter.walk import Request, synchronise
+
+    root = tmp_path_factory.mktemp("fused")
+    families = load_families(["steel_gemm_fused"])
+    made = synchronise(Request(root, "v0.30.1", None, "wheel", ("steel_gemm_fused",)), lambda *_: None)
+    corpus = read_corpus(made.sources, families)
+    return Case(made.sources, corpus, families, families[0], root / "generated", load_target(), 1, lambda *_: None)

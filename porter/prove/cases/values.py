@@ -51,10 +51,11 @@ def encode(values: Array, dtype: str) -> Array:
 
 def decode(stored: Array, dtype: str) -> Array:
     """What `dtype` holds, as float64, complex128 or integers."""
-    if dtype == "bfloat16":
-        return as_float32(stored).astype(np.float64)
-    if dtype in ("float16", "float32"):
-        return stored.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # a signaling NaN becomes a quiet one
+        if dtype == "bfloat16":
+            return as_float32(stored).astype(np.float64)
+        if dtype in ("float16", "float32"):
+            return stored.astype(np.float64)
     return stored.astype(np.complex128) if dtype == "complex64" else stored
 
 
