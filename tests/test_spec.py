@@ -58,7 +58,11 @@ constants:
   - { name: wide, index: 1, lower: template, suffix: wi, kernels: [one, two] }
   - { name: tall, index: 2, lower: define, kernels: [one] }
   - { name: deep, index: 3, lower: define, type: int, kernels: [two] }
-evidence: [{ file: mlx/host.cpp, lines: [1, 2], sha256: "0000000000000000000000000000000000000000000000000000000000000000", what: the exclusion }]
+evidence:
+  - file: mlx/host.cpp
+    lines: [1, 2]
+    sha256: "0000000000000000000000000000000000000000000000000000000000000000"
+    what: the exclusion
 excluded:
   - { constants: { tall: true, wide: false }, reason: never, kernels: [one] }
 samples:
