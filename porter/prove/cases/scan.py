@@ -8,11 +8,6 @@ what no simdgroup wrote where there are fewer than 32, and does not use it (docs
 
 Maxima and minima drop a NaN or keep it, depending on where it meets what, so there is no reference with one. MLX's CPU
 begins an exclusive maximum of complex numbers at 0, the kernels at -inf - inf i: the reference is shifted here.
-
-A denormal number that is compared and selected may be flushed to zero or kept (Metal leaves it open): where LLVM makes
-x86's maxss of it, which flushes, it is gone. Of bfloat16 numbers that happens to Apple's compiled kernel, whose
-comparisons are of bfloat, and not to the source's, where bfloat is a class of ours. So there are none in maxima and
-minima of bfloat16; of float32 both sides do the same.
 """
 
 from __future__ import annotations
@@ -67,8 +62,6 @@ def _strided(request: Request, rng: np.random.Generator, kind: str) -> Iterator[
 def _operand(request: Request, rng: np.random.Generator, kind: str, lengths: tuple[int, ...]) -> Array:
     op, dtype = _types(request)
     values = operand(rng, op, dtype, math.prod(lengths), kind)
-    if dtype == "bfloat16" and op in ("max", "min"):
-        values = flushed(values, dtype)
     return np.ascontiguousarray(values.reshape(lengths))
 
 
