@@ -63,7 +63,9 @@ def test_what_is_bound_is_what_is_expected(kind):
         if kind.startswith("g"):
             source = strided(bound, launch, 3, 6, np.asarray(bound[3]).size)
             places = strided(bound, launch, 4, 7, np.asarray(bound[4]).size) if 4 in bound else np.arange(target.size)
-            assert source.min() >= 0 and places.min() >= 0 and source.max() == np.asarray(bound[0]).size - 1
+            assert source.min() >= 0
+            assert places.min() >= 0
+            assert source.max() == np.asarray(bound[0]).size - 1
             assert len(set(places.tolist())) == places.size  # or two threads would write one element
             target[places] = np.asarray(bound[0])[source]
         else:
@@ -107,7 +109,9 @@ def test_halves_can_hold_what_becomes_of_integers():
 def test_special_numbers_are_copied():
     (launch, *_) = copy.launches(ask("copy", "v_copyfloat32float16", thorough=False))
     numbers = np.asarray(launch.buffers[0])
-    assert np.isnan(numbers).any() and np.isinf(numbers).any() and (np.abs(numbers) > 1e38).any()
+    assert np.isnan(numbers).any()
+    assert np.isinf(numbers).any()
+    assert (np.abs(numbers) > 1e38).any()
 
 
 def test_no_other_kernel_is_asked_for():
