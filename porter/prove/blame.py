@@ -26,7 +26,7 @@ def blamer(case: Case) -> Callable[[Iterable[str]], str]:
         from porter.port import port
 
         wanted = {simple_name(symbol) for symbol in symbols}
-        ported = port(case.corpus, case.sources, (case.family,), case.target)
+        ported = port(case.corpus, case.sources, case.families, case.target)
         edits = {file.source: file.edits for file in ported.files}
         rules: dict[str, None] = {}
         for name, path, start, end in _extents(upstream_side(case)):

@@ -156,11 +156,21 @@ def compare(task: Task) -> Outcome:
         key: Pair(upstream.pointee(variable), port.pointee(task.port.roots[key]))
         for key, variable in task.upstream.roots.items()
     }
-    if _INITIALISERS in upstream.symbols or _INITIALISERS in port.symbols:
+    if _initialised(upstream, [pair.upstream for pair in pairs.values()]) or _initialised(
+        port, [pair.port for pair in pairs.values()]
+    ):
         pairs[INITIALISATION] = Pair(_INITIALISERS, _INITIALISERS)
     comparison = Comparison(upstream, port)
     differing = {key: pair for key, pair in pairs.items() if not comparison.same(pair)}
     return Outcome(len(pairs) - len(differing), comparison.verdicts(differing))
+
+
+def _initialised(module: Module, kernels: Iterable[str]) -> bool:
+    """Whether a kernel reaches a variable that is given its value before any kernel runs."""
+    if _INITIALISERS not in module.symbols:
+        return False
+    given = set(module.reachable(_INITIALISERS))
+    return any(variable in given for kernel in kernels for variable in module.free(kernel))
 
 
 def compiled(unit: Unit, side: Side) -> str:
@@ -177,7 +187,8 @@ def conclude(case: Case, found: list[tuple[Task, Outcome]], notes: tuple[str, ..
     cases = sum(outcome.equal for _, outcome in found) + len(verdicts)
     kernels = kernel_results(case, ((task.hosts, outcome.verdicts) for task, outcome in found))
     wrong = [verdict for verdict in verdicts if not verdict.equal_after_o1]
-    rules = blame(dict.fromkeys(name for one in (wrong or verdicts) for name in one.functions)) if blame else ""
+    places = dict.fromkeys(name for one in (wrong or verdicts) for name in one.functions)
+    rules = blame(places) if blame and places else ""
     if wrong:
         shown = smallest(wrong)
         where = f"smallest: {shown.key}, in {_listed(shown.functions)}"

@@ -10,9 +10,10 @@ template arguments, whoever wrote the table.
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any
 
@@ -86,15 +87,27 @@ def compiled_problems(
     """`gated`: argument -> upstream's gate. `backwards`: a type's name in the port -> upstream's."""
     if expected.limit != compiled.thread_limit:
         yield f"thread limit {expected.limit}, compiled {compiled.thread_limit}"
-    types = iter(expected.types)
-    for mine, theirs in zip_longest(port.arguments, compiled.arguments):
+    slots = implicit_slots(port.arguments)
+    for number, (mine, theirs) in enumerate(zip_longest(port.arguments, compiled.arguments)):
         if mine is None or theirs is None:
             yield f"argument {(mine or theirs).name} is on one side only"
             continue
-        type_, size = next(types)
-        for what, got, want in _facts(mine, theirs, backwards.get(type_, type_), size, gated):
+        type_, size = expected.types[number]
+        bound = replace(mine, attribute="buffer", slot=slots[number]) if number in slots else mine
+        for what, got, want in _facts(bound, theirs, backwards.get(type_, type_), size, gated):
             if got != want:
                 yield f"argument {mine.name}: {what} {got}, compiled {want}"
+
+
+def implicit_slots(arguments: Sequence[KernelArgumentDeclaration]) -> dict[int, int]:
+    """The slots of buffers without an attribute, by the argument's number: each takes the first that is free, in order
+    (Metal Shading Language Specification 3.2, section 5.2.1: "the compiler assigns a location index")."""
+    taken = {one.slot for one in arguments if one.attribute == "buffer"}
+    free = (slot for slot in itertools.count() if slot not in taken)
+    open_ = [
+        n for n, one in enumerate(arguments) if one.attribute is None and one.address_space in ("device", "constant")
+    ]
+    return {number: next(free) for number in open_}
 
 
 def _facts(
@@ -138,7 +151,11 @@ def resolve(side: Side, kernels: Mapping[str, KernelDeclaration], rows: Iterable
         texts[row.host_name] = ([_substitute(one.type, values) for one in kernel.arguments], limit)
     types = {text: number for number, text in enumerate(dict.fromkeys(t for ts, _ in texts.values() for t in ts))}
     limits = {text: number for number, text in enumerate(dict.fromkeys(x for _, x in texts.values() if x))}
-    probes = [f"using {_PROBE}{number} = {text};\n" for text, number in types.items()]
+    # `sizeof` has clang lay out a class template that nothing else in the unit needs whole.
+    probes = [
+        f"using {_PROBE}{number} = {text}; static_assert(sizeof({_PROBE}{number}) > 0);\n"
+        for text, number in types.items()
+    ]
     probes += [f"using {_LIMIT}{number} = char[({text})];\n" for text, number in limits.items()]
     try:
         unit = parse(side.main + "".join(probes), side.files, skip_bodies=True)

@@ -9,11 +9,11 @@ look alike, and matched to functions by the extents that libclang gives for that
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from porter.metal.frontend import VIRTUAL_ROOT, parse
+from porter.metal.frontend import SHIM, VIRTUAL_ROOT, parse
 from porter.prove.sides import Side
 from porter.spec import Family
 
@@ -22,6 +22,9 @@ _SCOPES = ("NAMESPACE", "STRUCT_DECL", "CLASS_DECL", "CLASS_TEMPLATE", "CLASS_TE
 _FILE = "side.h"
 _SPACES = re.compile(r'"(?:[^"\\\n]|\\.)*"|\b(device|threadgroup|constant|thread)\b(?!\s*\()')
 _FUNCTION_CONSTANT = re.compile(r"[^;{}]*\[\[\s*function_constant\s*\(\s*\d+\s*\)\s*\]\]\s*;")
+# After the preprocessor, what MLX writes as a macro stands before the address space, where the shim's patch of
+# function constants does not look for it.
+_CONSTANT_EXPRESSION = re.compile(r"\bstatic\s+constant\s+constexpr\s+const\b(?=[^;{}]*\[\[\s*function_constant\s*\()")
 _INSTANTIATION = re.compile(r"\btemplate\s*\[\[\s*host_name\b[^;]*;")
 _PRAGMA = re.compile(r"^[ \t]*#[ \t]*pragma[ \t]+([^\n]*)", re.M)
 _PIECE = re.compile(r'^[ \t]*#[ \t]*pragma[ \t]+([^\n]*)|"(?:[^"\\\n]|\\.)*"|\b(for|while|do)\b|([{}])|(\S)', re.M)
@@ -65,7 +68,7 @@ def shapes(side: Side, family: Family, rename: Callable[[str], str]) -> Shapes:
     text = side.preprocessed
     found: dict[str, Shape] = {}
     outside, position = [], 0
-    for name, start, end in _functions(text):
+    for name, start, end in _functions(text, side.foreign):
         renamed = rename(name).replace(" ", "")
         number = 1
         while (key := renamed if number == 1 else f"{renamed} ({number})") in found:
@@ -122,10 +125,12 @@ def _opened_by_do(body: str, close: int) -> bool:
     return False
 
 
-def _functions(text: str) -> list[tuple[str, int, int]]:
+def _functions(text: str, foreign: Iterable[str]) -> list[tuple[str, int, int]]:
     """(scope and name, start, end in characters) of every function with a body, in the order of the text."""
+    text = _CONSTANT_EXPRESSION.sub(lambda found: "constant".ljust(len(found[0])), text)
     encoded = text.encode()
-    unit = parse(f'#include "{_FILE}"\n', {_FILE: text})
+    before = "".join(f"#include <{path}>\n" for path in foreign if (SHIM / path).is_file())
+    unit = parse(f'{before}#include "{_FILE}"\n', {_FILE: text})
     found: list[tuple[str, int, int]] = []
 
     def walk(cursor: Any, scope: tuple[str, ...]) -> None:

@@ -20,7 +20,7 @@ from porter.model import Instantiation, Proof, Ring, Status
 from porter.port.target import Target
 from porter.prove.case import Case
 from porter.prove.functions import Shapes, shapes
-from porter.prove.kernels import each
+from porter.prove.kernels import each, written_out
 from porter.prove.sides import Side, emitted_instantiations, port_side, tokens, upstream_side
 from porter.spec import Family, Kernel, spell
 
@@ -114,7 +114,7 @@ def host_name_problems(case: Case, emitted: Iterable[Instantiation], rename: Ren
     lowered = {constant.name for constant in family.constants if constant.lower == "template"}
     spelled: dict[str, str | None] = {}
     for row in case.rows:
-        mine = [rename.text(argument) for argument in _written_out(case, row, lowered)]
+        mine = [rename.text(argument) for argument in written_out(case, row)]
         for combination in family.combinations(row.template):
             name = row.host_name + family.suffix(row.template, combination)
             values = [spell(value) for constant, value in combination.items() if constant in lowered]
@@ -130,14 +130,6 @@ def host_name_problems(case: Case, emitted: Iterable[Instantiation], rename: Ren
                 given, wanted = ", ".join(other.arguments), ", ".join(mine + values)
                 out.setdefault(row.host_name, []).append(f"{name} has the arguments {given}, upstream's are {wanted}")
     return out
-
-
-def _written_out(case: Case, row: Instantiation, lowered: set[str]) -> tuple[str, ...]:
-    """The row's template arguments; with the defaults, where constants stand behind them as arguments too."""
-    if lowered.isdisjoint(constant.name for constant in case.family.constants_of(row.template)):
-        return row.arguments
-    rest = case.templates[row.template].parameters[len(row.arguments) :]
-    return (*row.arguments, *(parameter.default or "" for parameter in rest))
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
-from porter.model import KernelResult, Status
+from porter.model import Instantiation, KernelResult, Status
 from porter.prove.case import Case
 from porter.prove.difference import Verdict
+from porter.prove.symbols import simple_name
 from porter.spec import Family, Sample
 
 _SHOWN = 3
+_WORD = re.compile(r"(?<!::)\b[A-Za-z_]\w*")
 
 
 def kernel_results(
@@ -43,7 +46,9 @@ def _result(family: Family, host: str, kernel: str, count: int, verdicts: list[V
         used = tuple(f"constants {_values(sample.constants)}: {sample.of}" for sample in _samples(family, kernel))
         return KernelResult(host, Status.SAMPLED, count, "the values of integer constants are a sample", "", used)
     if verdicts:
-        return KernelResult(host, Status.EQUAL_AFTER_O1, count, f"in {', '.join(verdicts[0].functions)}", "", details)
+        return KernelResult(
+            host, Status.EQUAL_AFTER_O1, count, f"in {', '.join(map(simple_name, verdicts[0].functions))}", "", details
+        )
     return KernelResult(host, Status.PROVED, count)
 
 
@@ -65,3 +70,16 @@ def each(
         else KernelResult(name, status, 1)
         for name in sorted(set(names))
     )
+
+
+def written_out(case: Case, row: Instantiation) -> tuple[str, ...]:
+    """The row's template arguments, upstream's names. Where constants stand behind them as template arguments,
+    those that the row leaves to their defaults are written out, with what they name of the others put in."""
+    reaching = case.family.constants_of(row.template)
+    if all(constant.lower != "template" for constant in reaching):
+        return row.arguments
+    values: dict[str, str] = {}
+    for number, parameter in enumerate(case.templates[row.template].parameters):
+        given = row.arguments[number] if number < len(row.arguments) else parameter.default or ""
+        values[parameter.name] = _WORD.sub(lambda word: values.get(word[0], word[0]), given)
+    return tuple(values.values())

@@ -20,7 +20,7 @@ from porter.metal import air
 from porter.model import Instantiation, KernelResult, Proof, Ring, Status
 from porter.prove.case import LIBRARY, Case, Claim
 from porter.prove.host import output_of
-from porter.prove.kernels import each
+from porter.prove.kernels import each, written_out
 from porter.prove.sides import emitted_instantiations
 from porter.spec import Family
 
@@ -156,10 +156,9 @@ def _host_row(case: Case, row: Instantiation) -> tuple[str, str, str]:
 def host_arguments(case: Case, row: Instantiation) -> str:
     """The row's template arguments as the host's table has them: under the target's names."""
     names = {**case.target.aliases, **case.target.renames}
-    defaults = case.templates[row.template].parameters[len(row.arguments) :]
-    lowered = any(constant.lower == "template" for constant in case.family.constants_of(row.template))
-    written = (*row.arguments, *(parameter.default or "" for parameter in defaults if lowered))
-    return ", ".join(re.sub(r"[A-Za-z_]\w*", lambda word: names.get(word[0], word[0]), one) for one in written)
+    return ", ".join(
+        re.sub(r"[A-Za-z_]\w*", lambda word: names.get(word[0], word[0]), one) for one in written_out(case, row)
+    )
 
 
 def host_table_program(case: Case, columns: Iterable[str], values: Mapping[str, str]) -> str:

@@ -101,7 +101,7 @@ def _answers(case: Case) -> list[list[str]]:
         for letter, dtype, a, b, batch, m, n, k in _GRID
     )
     program = (
-        f"#include <{header}>\n#include <cstdio>\nnamespace ours = {namespace};\n"
+        f"#include <{header}>\n#include <cstdio>\nnamespace ours = {namespace(case.family, case.target)};\n"
         f"static const ours::TileQuery questions[] = {{\n{questions}}};\n"
         "int main() {\n  for (const auto& question : questions) {\n    const auto t = ours::select_tile(question);\n"
         '    std::printf("%d\\t%d\\t%d\\t%d\\t%d\\n", t.bm, t.bn, t.bk, t.wm, t.wn);\n  }\n}\n'

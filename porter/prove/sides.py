@@ -67,6 +67,12 @@ class Side:
         """One digest over the files as they stand."""
         return sha256("\n".join(f"{path} {digest_of(text)}" for path, text in sorted(self.files.items())).encode())
 
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """The headers that the files include and that are not among them: Metal's own."""
+        found = (path for text in self.files.values() for _, path in _INCLUDE.findall(text))
+        return tuple(sorted(set(found) - set(self.files)))
+
     @cached_property
     def preprocessed(self) -> str:
         """`main` and what it includes as one text, after the preprocessor. Files that are not of this side (Metal's

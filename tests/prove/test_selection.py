@@ -4,38 +4,35 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
 import pytest
 
-from porter.model import Proof, Status
-from porter.port.target import load_target
+from porter.model import Status
+from porter.prove.case import Case
 from porter.prove.names import emitted_host_table
 from porter.prove.selection import prove_selection
 
 
 @pytest.fixture
-def changed(root: Path, tmp_path: Path):
+def changed(fused: Case, tmp_path: Path):
     """The overlay with one text in its host table replaced by another."""
 
-    def change(old: str, new: str) -> Path:
-        shutil.copytree(root / "generated", tmp_path / "generated")
+    def change(old: str, new: str) -> Case:
+        shutil.copytree(fused.overlay_root, tmp_path / "generated")
         table = next((tmp_path / "generated").rglob("SteelGemmFusedTable.h"))
         text = table.read_text()
         assert old in text
         table.write_text(text.replace(old, new, 1))
-        return tmp_path / "generated"
+        return dataclasses.replace(fused, overlay_root=tmp_path / "generated")
 
     return change
 
 
-def proof(sources, families, overlay: Path) -> Proof:
-    return prove_selection(sources, families[0], overlay, load_target())
-
-
-def test_the_emitted_selection_is_proved(root, sources, families):
-    found = proof(sources, families, root / "generated")
+def test_the_emitted_selection_is_proved(fused):
+    found = prove_selection(fused)
     assert found.status is Status.PROVED
     assert found.cases == 26 * 4 * 2 * 2 * 2 * 3 * 2 * 4
 
@@ -51,10 +48,15 @@ def test_the_emitted_selection_is_proved(root, sources, families):
         ("!q.transpose_a && q.transpose_b", "q.transpose_a && q.transpose_b"),
     ],
 )
-def test_another_selection_differs(sources, families, changed, old: str, new: str):
-    found = proof(sources, families, changed(old, new))
+def test_another_selection_differs(changed, old: str, new: str):
+    found = prove_selection(changed(old, new))
     assert found.status is Status.DIFFERS
     assert "first: class" in found.why
+
+
+def test_the_emitted_rows_are_proved(fused):
+    found = emitted_host_table(fused)
+    assert (found.status, found.cases) == (Status.PROVED, 96)
 
 
 @pytest.mark.parametrize(
@@ -65,6 +67,6 @@ def test_another_selection_differs(sources, families, changed, old: str, new: st
         ('"half, 64, 64, 16, 2, 2, false', '"half, 64, 64, 16, 2, 2, true'),
     ],
 )
-def test_another_row_differs(corpus, families, changed, old: str, new: str):
-    found = emitted_host_table(corpus, families[0], changed(old, new), load_target())
+def test_another_row_differs(changed, old: str, new: str):
+    found = emitted_host_table(changed(old, new))
     assert found.status is Status.DIFFERS
