@@ -60,6 +60,6 @@ def test_verify_before_sync(tmp_path: Path) -> None:
 
 
 def test_an_unknown_family(tmp_path: Path) -> None:
-    done = steel_port("sync", "--family", "gemv", cwd=tmp_path)
+    done = steel_port("sync", "--family", "gemms", cwd=tmp_path)
     assert done.returncode == 1
-    assert "no family is called 'gemv' (expected steel_gemm_fused)" in done.stderr
+    assert "no family is called 'gemms' (expected arange, " in done.stderr
