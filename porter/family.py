@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from porter.model import Instantiation, Location
+from porter.model import Instantiation, Location, Sources
 
 Value = str | int | bool
 Values = Mapping[str, Value]
@@ -179,7 +179,8 @@ class Family:
     (`table`) includes them behind `preamble`; where the bodies stand in that file itself it is the only one. `table` is
     None where upstream instantiates at run time only: the tables then are the requests that are proved. `copyright` and
     `licence` are those of the upstream values that the YAML restates. `cases` is the module of porter/prove/cases that
-    makes launches; `tolerances` are its bounds.
+    makes launches; `tolerances` are its bounds. `since` is the first release that has the family, where that is not the
+    default one: at a revision that lacks its files it is passed over.
     """
 
     name: str
@@ -207,6 +208,7 @@ class Family:
     tolerances: tuple[Tolerance, ...]
     shapes: tuple[tuple[int, ...], ...]
     lines: Mapping[str, int]
+    since: str | None = None
 
     @property
     def body_in_table(self) -> bool:
@@ -279,6 +281,13 @@ class Tolerance:
     absolute: float
     because: str
     kernels: tuple[str, ...] = ()
+
+
+def present(families: tuple[Family, ...], sources: Sources) -> tuple[Family, ...]:
+    """`families` without those that a later release brought and these sources lack; all of them where none is left, so
+    that whoever asks for such a one is told that its files are missing."""
+    kept = tuple(f for f in families if f.since is None or any(path in sources.files for path in f.sources_of_kernels))
+    return kept or families
 
 
 def spell(value: Value) -> str:

@@ -32,6 +32,7 @@ from porter.family import (
     Value,
     Values,
     matches,
+    present,
     requested,
     spell,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "load_family",
     "load_yaml",
     "matches",
+    "present",
     "read_text",
     "requested",
     "specs_dir",
@@ -255,6 +257,7 @@ def _family(data: Any, lines: dict[str, int], name: str, text: str) -> Family:
         ),
         shapes=tuple(tuple(shape) for shape in outputs.get("shapes", ())),
         lines=lines,
+        since=data.get("since"),
     )
 
 

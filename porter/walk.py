@@ -24,7 +24,7 @@ from porter.cache import cache_dir, write_atomically
 from porter.errors import ToolchainError, TreeError, UpstreamError
 from porter.model import Corpus, Coverage, Overlay, Proof, Ring, Sources, Status, sha256
 from porter.port.target import Target, load_target
-from porter.spec import Family, load_families
+from porter.spec import Family, load_families, present
 
 if TYPE_CHECKING:
     from porter.prove.case import Case
@@ -85,8 +85,9 @@ def synchronise(request: Request, progress: Progress) -> Synchronised:
     """
     from porter.upstream.trees import holds, replace_tree
 
-    families, _ = request.loaded_families, request.loaded_target  # a wrong spec is said before anything is fetched
+    _ = request.loaded_families, request.loaded_target  # a wrong spec is said before anything is fetched
     sources, sentence = _obtain(request, progress)
+    families = present(request.loaded_families, sources)
     overlay_root = request.root / OVERLAY_TREE
     remembered = cache_dir("sync") / _inputs(request, sources)
     count = _count_if_unchanged(overlay_root, remembered)
@@ -165,7 +166,7 @@ def make_overlay(request: Request, sources: Sources) -> tuple[Corpus, Overlay]:
     from porter.parse.tiles import check_tiles
     from porter.port import port
 
-    families, target = request.loaded_families, request.loaded_target
+    families, target = present(request.loaded_families, sources), request.loaded_target
     corpus = read_corpus(sources, families)
     for family in families:
         check_evidence(sources, family)
@@ -213,7 +214,8 @@ def prove(
     lock = _checked_lock(request, sources)
     corpus = synchronised.corpus if synchronised and synchronised.corpus else _corpus(request, sources)
     wanted = list(dict.fromkeys(rings or Ring))
-    families, target, root = request.loaded_families, request.loaded_target, request.root / OVERLAY_TREE
+    target, root = request.loaded_target, request.root / OVERLAY_TREE
+    families = present(request.loaded_families, sources)
     cases = [
         Case(sources, corpus, families, family, root, target, JOBS, progress, not fresh, everything)
         for family in families
@@ -291,7 +293,7 @@ def _checked_lock(request: Request, sources: Sources) -> Lock:
 def _corpus(request: Request, sources: Sources) -> Corpus:
     from porter.parse.corpus import read_corpus
 
-    return read_corpus(sources, request.loaded_families)
+    return read_corpus(sources, present(request.loaded_families, sources))
 
 
 def _obtain(request: Request, progress: Progress) -> tuple[Sources, str]:

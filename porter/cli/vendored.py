@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from porter.model import Corpus, Sources
-from porter.spec import Family
+from porter.spec import Family, present
 
 UPSTREAM_TREE = "upstream_mlx"
 _GAP = "   "
@@ -27,7 +27,7 @@ def read_vendored(root: Path, families: tuple[Family, ...]) -> tuple[Sources, Co
     from porter.upstream import vendored
 
     sources = with_requests(vendored(root / UPSTREAM_TREE), families)
-    return sources, read_corpus(sources, families)
+    return sources, read_corpus(sources, present(families, sources))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
