@@ -4,10 +4,17 @@
 
 A generator is a module of porter/prove/cases, named by the family's YAML (`outputs.cases`):
 
-    def launches(request: Request) -> Iterator[Launch]: ...          # required
-    def expected(request: Request, launch: Launch) -> Mapping[int, Array]: ...   # optional, see `Expected`
+    def launches(request: Request) -> Iterable[Launch]: ...                             # required
+    def expected(request: Request, launch: Launch) -> Mapping[int, Array] | None: ...   # optional
+    WITNESS = "MLX's arrays (CPU)"                                                      # who computes what is expected
 
 It sees a host name, the YAML's columns for it, and upstream's params structs. It never sees the port, nor results.
+
+`expected` gives for an output's slot what the whole buffer should hold after the launch, what the kernel leaves alone
+included: as many numbers (float64, complex128, integers or bool, of any shape) as it has elements. Elements that
+numpy.ma masks are not compared. A NaN wants a NaN, an infinity the same one; where a finite number is too large for the
+output's dtype, an infinity is right too. The family's tolerance for the output's dtype applies; without one, numbers
+must be equal. A slot that is left out is not compared, and None says that there is no reference for this launch.
 """
 
 from __future__ import annotations
@@ -81,7 +88,12 @@ class Request:
         return self.family.combinations(self.row.template)
 
     def struct(self, name: str, **values: int | float | Sequence[int]) -> bytes:
-        """The bytes of upstream's params struct `name` (without namespaces). Raises ProofError for other fields."""
+        """The bytes of upstream's params struct `name` (without namespaces).
+
+        Raises ProofError where upstream has no such struct, or one with other fields.
+        """
+        if name not in self.structs:
+            raise ProofError(f"upstream has no params struct {name}", expected=", ".join(sorted(self.structs)))
         struct = self.structs[name]
         unknown = set(values) ^ {one.name for one in struct.fields}
         if unknown:

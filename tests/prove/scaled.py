@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import importlib.machinery
 import types
 from pathlib import Path
 from typing import Any
@@ -82,13 +83,13 @@ template <typename T>
   out[i] = turned(in[i]) + T(p.step);
 }
 """,
-    "MlxScale.metal": """#ifdef STEEL_PORT_PRECOMPILE_SCALE
+    "MlxScale.metal": """#ifdef STEEL_PORT_PRECOMPILE
 #include <ATen/native/mps/kernels/MlxScale.h>
 #define INSTANTIATE_SCALE(host, ...) \\
   template [[host_name(host)]] [[kernel]] decltype(scale<__VA_ARGS__>) scale<__VA_ARGS__>;
 INSTANTIATE_SCALE("scale_float32", float)
 INSTANTIATE_SCALE("scale_int32", int)
-#endif // STEEL_PORT_PRECOMPILE_SCALE
+#endif // STEEL_PORT_PRECOMPILE
 """,
 }
 UPSTREAM = {"LICENSE": "Ours.\n", "mlx/backend/metal/kernels/scale.h": PORT["MlxScale.h"]}
@@ -101,6 +102,7 @@ _ROLES = (
 FAMILY: Family = make_family(
     "scale",
     sources_of_kernels=("mlx/backend/metal/kernels/scale.h",),
+    table="mlx/backend/metal/kernels/scale.metal",
     kernels=(Kernel("scale", _ROLES),),
     tables=(
         NameTable(
@@ -119,7 +121,9 @@ STRUCTS = {"Step": ParamsStruct("Step", (Field("step", "int", 0, 4, _WHERE),), 4
 
 def generator(**changes: Any) -> types.ModuleType:
     """The family's generator; `changes` replace its functions."""
-    module = types.ModuleType("porter.prove.cases.scaled_of_a_test")
+    name = "porter.prove.cases.scaled_of_a_test"
+    module = types.ModuleType(name)
+    module.__spec__ = importlib.machinery.ModuleSpec(name, None, origin=__file__)
 
     def launches(request: Any) -> Any:
         dtype = np.float32 if request.row.host_name.endswith("float32") else np.int32
