@@ -162,12 +162,15 @@ def make_overlay(request: Request, sources: Sources) -> tuple[Corpus, Overlay]:
     """Sources -> Corpus -> Port -> Overlay, and the checks of the specs against upstream's host code."""
     from porter.emit import emit
     from porter.parse.corpus import read_corpus
+    from porter.parse.coverage import check_coverage
     from porter.parse.evidence import check_evidence
     from porter.parse.tiles import check_tiles
     from porter.port import port
 
     families, target = present(request.loaded_families, sources), request.loaded_target
     corpus = read_corpus(sources, families)
+    if not request.families:
+        check_coverage(sources, families)
     for family in families:
         check_evidence(sources, family)
         if family.tiles is not None and all(path in sources.files for path in family.hosts):

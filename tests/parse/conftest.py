@@ -12,7 +12,7 @@ import pytest
 
 from porter.model import Coverage, Pin, PinnedFile, SourceFile, Sources, sha256
 from porter.parse.requests import with_requests
-from porter.spec import Family, load_families, load_family
+from porter.spec import Family, load_families, load_family, present
 
 REVISION = "v0.30.1"
 
@@ -287,6 +287,12 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
 
     found = obtain(REVISION, None, "wheel", tmp_path_factory.mktemp("wheel") / "upstream_mlx")[0]
     return with_requests(found, load_families())
+
+
+@pytest.fixture(scope="session")
+def families(sources: Sources) -> tuple[Family, ...]:
+    """Those that the revision has."""
+    return present(load_families(), sources)
 
 
 @pytest.fixture(scope="session")
