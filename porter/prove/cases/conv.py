@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from porter.prove.cases import mlx_arrays
 from porter.prove.cases.arguments import scalar, vector
 from porter.prove.cases.convolution import Convolution, plain
 from porter.prove.cases.matrices import block_dims, chosen, eighths, number, uniform
@@ -25,7 +26,7 @@ from porter.prove.cases.winograd import SIZE, TILE, input_transform, output_tran
 from porter.prove.launch import Launch, Output, Request
 from porter.spec import Value
 
-WITNESS = "numpy, float64"
+WITNESS = "numpy in float64, and (depthwise) MLX's arrays (CPU)"
 
 _UNFOLDED = {
     1: (
@@ -108,7 +109,10 @@ def _depthwise_2d(request: Request, rng: np.random.Generator, constants: Mapping
         group=(8, 8, 4),
         outputs=(Output(2, dtype),),
         constants=constants,
-        notes={"wanted": {2: wanted} if exact else None},
+        notes={
+            "wanted": {2: wanted} if exact else None,
+            "operands": (case, decode(values, dtype), decode(weights, dtype)),
+        },
     )
 
 
@@ -135,7 +139,10 @@ def _depthwise_1d(
         threads=(channels, length, batch),
         group=block_dims((channels, length, batch)),
         outputs=(Output(2, dtype),),
-        notes={"wanted": {2: case.exact(decode(values, dtype), decode(weights, dtype))}},
+        notes={
+            "wanted": {2: case.exact(decode(values, dtype), decode(weights, dtype))},
+            "operands": (case, decode(values, dtype), decode(weights, dtype)),
+        },
     )
 
 
@@ -213,4 +220,6 @@ def _tiled(
 def expected(request: Request, launch: Launch) -> Mapping[int, Array] | None:
     """What the kernel is for, in float64; None where products are rounded to the operands' type."""
     wanted: Mapping[int, Array] | None = launch.notes["wanted"]
+    if request.thorough and wanted is not None and "operands" in launch.notes:
+        mlx_arrays.confirm(request, launch, 2, wanted[2], mlx_arrays.convolution(*launch.notes["operands"]))
     return wanted

@@ -13,15 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from porter.prove.cases import mlx_arrays
 from porter.prove.cases.arguments import scalar, shape, vector
 from porter.prove.cases.matrices import Stack, product, stack
 from porter.prove.cases.values import Array, decode, empty, encode
 from porter.prove.launch import Launch, Output, Request
 
-WITNESS = "numpy, float64"
+WITNESS = mlx_arrays.WITNESS
 
 ALPHA, BETA = 0.75, 0.5  # exact in every dtype
 
@@ -86,8 +88,13 @@ def _plain(
         13: vector(steps),
         14: scalar(2),
     }
-    wanted = ALPHA * exact + BETA * decode(bias[..., ::2], dtype) if with_bias else exact
-    return _launch(request, blocks, buffers, results, batch, wanted, f"{results} x {inner}", padding, special)
+    operands: tuple[Any, ...] = (matrix.values, operand.values)
+    wanted = exact
+    if with_bias:
+        operands = (*operands, decode(bias[..., ::2], dtype)[..., None], ALPHA, BETA)
+        wanted = ALPHA * exact + BETA * operands[2][..., 0]
+    notes = {"wanted": wanted, "operands": operands, "picked": {}}
+    return _launch(request, blocks, buffers, results, batch, notes, f"{results} x {inner}", padding, special)
 
 
 def _bias(rng: np.random.Generator, exact: Array, dtype: str) -> Array:
@@ -137,7 +144,9 @@ def _gather(
     }
     picked = vectors if special else np.repeat(vectors, 2)
     wanted = product(matrix.values.reshape(4, results, inner)[matrices], operand.values[picked])[..., 0]
-    return _launch(request, blocks, buffers, results, batch, wanted, f"{results} x {inner}", padding, special)
+    indices = {"lhs": matrices, "rhs": picked}
+    notes = {"wanted": wanted, "operands": (matrix.values, operand.values), "picked": indices}
+    return _launch(request, blocks, buffers, results, batch, notes, f"{results} x {inner}", padding, special)
 
 
 def _common(
@@ -161,24 +170,36 @@ def _launch(
     buffers: Mapping[int, Array | bytes],
     results: int,
     batch: tuple[int, ...],
-    wanted: Array,
+    notes: Mapping[str, Any],
     what: str,
     padding: int,
     special: bool,
 ) -> Launch:
     groups = -(-results // blocks.results)
     bn, bm = int(request.axes["bn"]), int(request.axes["bm"])
-    notes = (f", leading dimension {padding} longer" if padding else "") + (", NaN and infinity" if special else "")
+    how = (f", leading dimension {padding} longer" if padding else "") + (", NaN and infinity" if special else "")
     return Launch(
-        what=f"{what}, batch {'x'.join(map(str, batch))}{notes}",
+        what=f"{what}, batch {'x'.join(map(str, batch))}{how}",
         buffers=buffers,
         threads=(32 * groups, bn, bm * int(np.prod(batch))),
         group=(32, bn, bm),
         outputs=(Output(3, str(request.axes["dtype"])),),
-        notes={"wanted": wanted},
+        notes=notes,
     )
 
 
 def expected(request: Request, launch: Launch) -> Mapping[int, Array]:
     """The products in float64 (complex128)."""
-    return {3: launch.notes["wanted"]}
+    wanted = launch.notes["wanted"]
+    if request.thorough:
+        mlx_arrays.confirm(request, launch, 3, wanted, _by_mlx(*launch.notes["operands"], **launch.notes["picked"]))
+    return {3: wanted}
+
+
+def _by_mlx(matrices: Array, vectors: Array, *rest: Any, lhs: Array | None = None, rhs: Array | None = None) -> Array:
+    """The same by MLX's arrays, whose gather_mm is for real numbers on the CPU."""
+    if lhs is None or rhs is None:
+        return mlx_arrays.product(matrices, vectors, *rest)
+    if np.iscomplexobj(matrices):
+        return mlx_arrays.product(matrices.reshape(-1, *matrices.shape[-2:])[lhs], vectors[rhs])
+    return mlx_arrays.gathered(matrices, vectors, lhs, rhs)

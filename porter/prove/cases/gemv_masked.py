@@ -18,14 +18,15 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from porter.prove.cases import mlx_arrays
 from porter.prove.cases.arguments import scalar, shape, vector
 from porter.prove.cases.gemv import Blocks
-from porter.prove.cases.masks import mask, masked, poisoned, spread
+from porter.prove.cases.masks import mask, masked, poisoned, spread, unmasked
 from porter.prove.cases.matrices import laid_out, uniform
 from porter.prove.cases.values import Array, decode, empty
 from porter.prove.launch import Launch, Output, Request
 
-WITNESS = "numpy, float64"
+WITNESS = mlx_arrays.WITNESS
 
 
 def launches(request: Request) -> Iterator[Launch]:
@@ -89,10 +90,21 @@ def _launch(
         threads=(32 * -(-results // blocks.results), bn, bm * count),
         group=(32, bn, bm),
         outputs=(Output(3, dtype),),
-        notes={"wanted": wanted},
+        notes={
+            "wanted": wanted,
+            "operands": (unmasked(decode(numbers, dtype)), unmasked(decode(operand, dtype)), block),
+            "masks": (
+                out.factors if kinds[0] != "none" else None,
+                *((mat.factors, vec.factors) if kinds[1] != "none" else (None, None)),
+            ),
+        },
     )
 
 
 def expected(request: Request, launch: Launch) -> Mapping[int, Array]:
     """The masked product in float64."""
-    return {3: launch.notes["wanted"]}
+    wanted = launch.notes["wanted"]
+    if request.thorough:
+        theirs = mlx_arrays.masked(*launch.notes["operands"], *launch.notes["masks"])
+        mlx_arrays.confirm(request, launch, 3, wanted, theirs)
+    return {3: wanted}

@@ -69,6 +69,11 @@ def poisoned(numbers: Array, factors: Array, dtype: str) -> Array:
     return np.where(factors == 0, number(np.nan, dtype), numbers)
 
 
+def unmasked(values: Array) -> Array:
+    """`values` with 0.5 where `poisoned` put NaN, for a witness that multiplies what it masks."""
+    return np.where(np.isnan(values), 0.5, values)
+
+
 def masked(values: Array, factors: Array) -> Array:
     """values * factors, and 0 where the factor is 0, whatever stands there."""
     return np.where(factors == 0, 0.0, np.where(factors == 0, 0.0, values) * factors)

@@ -112,11 +112,14 @@ def group(request: Request) -> tuple[int, int, int]:
     return 32, int(request.axes["wn"]), int(request.axes["wm"])
 
 
-def grid(request: Request, m: int, n: int, matrices: int) -> tuple[int, int, int]:
-    """The grid in threads: a threadgroup for each tile of the results (matrices x m x n)."""
+def grid(request: Request, m: int, n: int, matrices: int, swizzle: int = 0) -> tuple[int, int, int]:
+    """The grid in threads: a threadgroup for each tile of the results (matrices x m x n).
+
+    `swizzle`: log2 of how many rows of tiles lie side by side in the grid; there are then threadgroups without a tile.
+    """
     bm, bn, _ = tiles(request)
     one = group(request)
-    groups = (-(-n // bn), -(-m // bm), matrices)
+    groups = (-(-n // bn) << swizzle, -(-m // (bm << swizzle)), matrices)
     return groups[0] * one[0], groups[1] * one[1], groups[2] * one[2]
 
 

@@ -22,13 +22,14 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from porter.prove.cases import mlx_arrays
 from porter.prove.cases.arguments import row_strides
 from porter.prove.cases.convolution import Convolution, plain
 from porter.prove.cases.matrices import Numbers, eighths, grid, group, tiles, uniform
 from porter.prove.cases.values import Array, decode, empty
 from porter.prove.launch import Launch, Output, Request
 
-WITNESS = "numpy, float64"
+WITNESS = mlx_arrays.WITNESS
 
 
 def launches(request: Request) -> Iterator[Launch]:
@@ -88,7 +89,10 @@ def _launch(request: Request, rng: np.random.Generator, case: Convolution, numbe
         threads=grid(request, m, n, case.groups),
         group=group(request),
         outputs=(Output(2, dtype),),
-        notes={"wanted": case.exact(decode(values, dtype), decode(weights, dtype))},
+        notes={
+            "wanted": case.exact(decode(values, dtype), decode(weights, dtype)),
+            "operands": (case, decode(values, dtype), decode(weights, dtype)),
+        },
     )
 
 
@@ -119,4 +123,7 @@ def jumps(request: Request, case: Convolution) -> dict[str, int]:
 
 def expected(request: Request, launch: Launch) -> Mapping[int, Array]:
     """The convolution in float64."""
-    return {2: launch.notes["wanted"]}
+    wanted = launch.notes["wanted"]
+    if request.thorough:
+        mlx_arrays.confirm(request, launch, 2, wanted, mlx_arrays.convolution(*launch.notes["operands"]))
+    return {2: wanted}

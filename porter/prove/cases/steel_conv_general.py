@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from porter.prove.cases import mlx_arrays
 from porter.prove.cases.convolution import Convolution, plain
 from porter.prove.cases.matrices import chosen, grid, group, tiles, uniform
 from porter.prove.cases.steel_conv import jumps
@@ -24,7 +25,7 @@ from porter.prove.cases.values import Array, decode, empty
 from porter.prove.launch import Launch, Output, Request
 from porter.spec import Value
 
-WITNESS = "numpy, float64"
+WITNESS = mlx_arrays.WITNESS
 
 
 def launches(request: Request) -> Iterator[Launch]:
@@ -105,7 +106,10 @@ def _launch(request: Request, rng: np.random.Generator, constants: Mapping[str, 
         group=group(request),
         outputs=(Output(2, dtype),),
         constants=constants,
-        notes={"wanted": case.exact(decode(values, dtype), decode(weights, dtype))},
+        notes={
+            "wanted": case.exact(decode(values, dtype), decode(weights, dtype)),
+            "operands": (case, decode(values, dtype), decode(weights, dtype)),
+        },
     )
 
 
@@ -124,4 +128,7 @@ def _classes(case: Convolution, d: int) -> list[int]:
 
 def expected(request: Request, launch: Launch) -> Mapping[int, Array]:
     """The convolution in float64."""
-    return {2: launch.notes["wanted"]}
+    wanted = launch.notes["wanted"]
+    if request.thorough:
+        mlx_arrays.confirm(request, launch, 2, wanted, mlx_arrays.convolution(*launch.notes["operands"]))
+    return {2: wanted}

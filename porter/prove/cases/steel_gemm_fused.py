@@ -4,7 +4,7 @@
 
 The constants say what a launch is: how many batch dimensions there are, whether C is added, scaled, and which of M, N
 and K the tile divides. Where it does not, there is one whole tile and a part of one, or a part alone. C is a matrix, a
-vector that every row adds, or stored column by column.
+vector that every row adds, or stored column by column. Some launches walk through the tiles in swizzled order.
 
 NAX tiles are large: sizes end within a simdgroup's share of the only one, and some simdgroups have none. Its steps
 along K are up to 512 long; there the numbers are multiples of 1/8, whose sums float32 holds exactly.
@@ -17,9 +17,11 @@ of it comes out as 0, on both sides). Its host never asks for that: AddMM refuse
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
+from porter.prove.cases import mlx_arrays
 from porter.prove.cases.arguments import shape, vector
 from porter.prove.cases.matrices import (
     Numbers,
@@ -40,7 +42,7 @@ from porter.prove.cases.values import Array, empty
 from porter.prove.launch import Launch, Output, Request
 from porter.spec import Value
 
-WITNESS = "numpy, float64"
+WITNESS = mlx_arrays.WITNESS
 
 ALPHA, BETA = 0.75, -0.5
 LONG = 32
@@ -76,7 +78,7 @@ def _launch(
     m, n, k = sizes(request, constants, number)
     numbers: Numbers = eighths if tiles(request)[2] > LONG else uniform
     batch, of_a, of_b, of_c = _batches(bool(constants["has_batch"]))
-    padding = 3 * (number % 2)
+    padding, swizzle = 3 * (number % 2), int(request.thorough and number % 4 == 3)
     a = stack(
         rng,
         of_a,
@@ -103,9 +105,11 @@ def _launch(
             batch_stride_a=0 if constants["has_batch"] else a.strides[-1],
             batch_stride_b=0 if constants["has_batch"] else b.strides[-1],
             batch_ndim=len(batch),
+            swizzle_log=swizzle,
         ),
     }
     wanted, strides = product(a.values, b.values), (*a.strides, *b.strides)
+    operands: tuple[Any, ...] = (a.values, b.values)
     how = ""
     if constants["use_out_source"]:
         how, c, ldc, fdc = _source(rng, of_c, m, n, dtype, numbers, number)
@@ -116,17 +120,18 @@ def _launch(
             5: request.struct("GEMMAddMMParams", ldc=ldc, fdc=fdc, batch_stride_c=stride, alpha=alpha, beta=beta),
         }
         wanted, strides = alpha * wanted + beta * c.values, (*strides, *c.strides)
+        operands = (*operands, c.values, alpha, beta)
     if constants["has_batch"]:
         buffers |= {6: shape(batch), 7: vector(strides)}
     true = ", ".join(name for name, value in constants.items() if value)
     return Launch(
         what=f"{m} x {n} x {k}{how}{', NaN and infinity' if special else ''}; true: {true or 'none'}",
         buffers=buffers,
-        threads=grid(request, m, n, int(np.prod(batch))),
+        threads=grid(request, m, n, int(np.prod(batch)), swizzle),
         group=group(request),
         outputs=(Output(3, dtype),),
         constants=constants,
-        notes={"wanted": wanted},
+        notes={"wanted": wanted, "operands": operands},
     )
 
 
@@ -150,4 +155,7 @@ def expected(request: Request, launch: Launch) -> Mapping[int, Array] | None:
     """alpha A B + beta C in float64 (complex128); None where that is not what the kernel computes (see above)."""
     if request.axes["dtype"] == "complex64" and launch.constants["use_out_source"]:
         return None
-    return {3: launch.notes["wanted"]}
+    wanted = launch.notes["wanted"]
+    if request.thorough:
+        mlx_arrays.confirm(request, launch, 3, wanted, mlx_arrays.product(*launch.notes["operands"]))
+    return {3: wanted}

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from porter.prove.cases import mlx_arrays
 from porter.prove.cases.arguments import scalar, shape, vector
 from porter.prove.cases.matrices import (
     Numbers,
@@ -31,7 +32,7 @@ from porter.prove.cases.values import Array, empty
 from porter.prove.launch import Launch, Output, Request
 from porter.spec import Value
 
-WITNESS = "numpy, float64"
+WITNESS = mlx_arrays.WITNESS
 
 
 def launches(request: Request) -> Iterator[Launch]:
@@ -97,7 +98,7 @@ def _matrices(
         group=group(request),
         outputs=(Output(4, dtype),),
         constants=constants,
-        notes={"wanted": {4: wanted}},
+        notes={"wanted": {4: wanted}, "operands": (a.values, b.values, *picked)},
     )
 
 
@@ -141,7 +142,7 @@ def _rows(
         group=group(request),
         outputs=(Output(3, dtype),),
         constants=constants,
-        notes={"wanted": {3: wanted}},
+        notes={"wanted": {3: wanted}, "operands": (a.values[:, None, :], b.values, np.arange(m), indices)},
     )
 
 
@@ -152,4 +153,8 @@ def _true(constants: Mapping[str, Value]) -> str:
 def expected(request: Request, launch: Launch) -> Mapping[int, Array]:
     """The products in float64."""
     wanted: Mapping[int, Array] = launch.notes["wanted"]
+    if request.thorough:
+        for slot, numbers in wanted.items():
+            theirs = mlx_arrays.gathered(*launch.notes["operands"])
+            mlx_arrays.confirm(request, launch, slot, numbers, theirs)
     return wanted

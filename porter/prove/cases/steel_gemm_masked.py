@@ -13,17 +13,19 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from porter.prove.cases import mlx_arrays
 from porter.prove.cases.arguments import shape, vector
-from porter.prove.cases.masks import Mask, mask, masked, poisoned, spread
+from porter.prove.cases.masks import Mask, mask, masked, poisoned, spread, unmasked
 from porter.prove.cases.matrices import gemm_params, grid, group, laid_out, tiles, uniform
 from porter.prove.cases.values import Array, decode, empty
 from porter.prove.launch import Launch, Output, Request
 
-WITNESS = "numpy, float64"
+WITNESS = mlx_arrays.WITNESS
 
 
 def launches(request: Request) -> Iterator[Launch]:
-    """One batch dimension; `thorough`: also two of which the operands repeat one each, masks by columns, one block."""
+    """One batch dimension; `thorough`: two of which the operands repeat one each, masks by columns and tiles swizzled;
+    and one block."""
     rng = request.rng()
     yield _launch(request, rng, (2,), (1,), (2,))
     if request.thorough:
@@ -55,7 +57,8 @@ def _launch(
     a = laid_out(numbers_a, dtype, transposed=bool(axes["transpose_a"]))
     b = laid_out(numbers_b, dtype, transposed=bool(axes["transpose_b"]))
     exact = masked(decode(numbers_a, dtype), factors[1]) @ masked(decode(numbers_b, dtype), factors[2])
-    present = [one for one, kind in ((out, kinds[0]), (lhs, kinds[1]), (rhs, kinds[1])) if kind != "none"]
+    kinds3 = (kinds[0], kinds[1], kinds[1])
+    present = [one for one, kind in zip((out, lhs, rhs), kinds3, strict=True) if kind != "none"]
     buffers: dict[int, Array | bytes] = {
         0: a.stored,
         1: b.stored,
@@ -70,6 +73,7 @@ def _launch(
             batch_stride_a=a.strides[-1],
             batch_stride_b=b.strides[-1],
             batch_ndim=len(batch),
+            swizzle_log=int(by_columns),
         ),
         6: shape(batch),
         7: vector([stride for one in (a, b) for stride in one.strides] + _batch_strides(present)),
@@ -81,10 +85,16 @@ def _launch(
     return Launch(
         what=f"{m} x {n} x {k}, batch {'x'.join(map(str, batch))}{', masks by columns' if by_columns else ''}",
         buffers=buffers,
-        threads=grid(request, m, n, int(np.prod(batch))),
+        threads=grid(request, m, n, int(np.prod(batch)), int(by_columns)),
         group=group(request),
         outputs=(Output(3, dtype),),
-        notes={"wanted": masked(exact, factors[0])},
+        notes={
+            "wanted": masked(exact, factors[0]),
+            "operands": (unmasked(decode(numbers_a, dtype)), unmasked(decode(numbers_b, dtype)), bm),
+            "masks": [
+                one.factors if kind != "none" else None for one, kind in zip((out, lhs, rhs), kinds3, strict=True)
+            ],
+        },
     )
 
 
@@ -94,4 +104,8 @@ def _batch_strides(masks: list[Mask]) -> list[int]:
 
 def expected(request: Request, launch: Launch) -> Mapping[int, Array]:
     """The masked product in float64."""
-    return {3: launch.notes["wanted"]}
+    wanted = launch.notes["wanted"]
+    if request.thorough:
+        theirs = mlx_arrays.masked(*launch.notes["operands"], *launch.notes["masks"])
+        mlx_arrays.confirm(request, launch, 3, wanted, theirs)
+    return {3: wanted}

@@ -12,13 +12,14 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from porter.prove.cases import mlx_arrays
 from porter.prove.cases.matrices import chosen, gemm_params, grid, group, product, stack, tiles
 from porter.prove.cases.steel_gemm_fused import sizes
 from porter.prove.cases.values import Array, empty
 from porter.prove.launch import Launch, Output, Request
 from porter.spec import Value
 
-WITNESS = "numpy, float64"
+WITNESS = mlx_arrays.WITNESS
 
 
 def launches(request: Request) -> Iterator[Launch]:
@@ -69,10 +70,13 @@ def _launch(
         group=group(request),
         outputs=(Output(3, dtype),),
         constants=constants,
-        notes={"wanted": wanted},
+        notes={"wanted": wanted, "operands": (a.values, b.values, ends)},
     )
 
 
 def expected(request: Request, launch: Launch) -> Mapping[int, Array]:
     """The products in float64."""
-    return {3: launch.notes["wanted"]}
+    wanted = launch.notes["wanted"]
+    if request.thorough:
+        mlx_arrays.confirm(request, launch, 3, wanted, mlx_arrays.segmented(*launch.notes["operands"]))
+    return {3: wanted}

@@ -13,12 +13,13 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from porter.prove.cases import mlx_arrays
 from porter.prove.cases.arguments import scalar
 from porter.prove.cases.matrices import block_dims, grid, group, number, product, stack, tiles, uniform
 from porter.prove.cases.values import Array, decode, empty, encode
 from porter.prove.launch import Launch, Output, Request
 
-WITNESS = "numpy, float64"
+WITNESS = mlx_arrays.WITNESS
 
 ALPHA, BETA = 0.75, 0.5  # exact in every dtype
 
@@ -80,7 +81,10 @@ def _product(
         threads=grid(request, m, n, parts),
         group=group(request),
         outputs=(Output(2, str(axes["parts"])),),
-        notes={"wanted": {2: np.stack([product(a.values[:, i:j], b.values[i:j]) for i, j in ends])}},
+        notes={
+            "wanted": {2: np.stack([product(a.values[:, i:j], b.values[i:j]) for i, j in ends])},
+            "parts": [(a.values[:, i:j], b.values[i:j]) for i, j in ends],
+        },
     )
 
 
@@ -136,4 +140,7 @@ def _like(rng: np.random.Generator, wanted: Array) -> Array:
 def expected(request: Request, launch: Launch) -> Mapping[int, Array]:
     """The products of the parts, or their sum, in float64 (complex128)."""
     wanted: Mapping[int, Array] = launch.notes["wanted"]
+    if request.thorough and "parts" in launch.notes:
+        theirs = np.stack([mlx_arrays.product(a, b) for a, b in launch.notes["parts"]])
+        mlx_arrays.confirm(request, launch, 2, wanted[2], theirs)
     return wanted

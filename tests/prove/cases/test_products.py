@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from porter.errors import ProofError
 from porter.metal import air
 from porter.metal.air_library import AirLibrary
 from porter.model import Field, Location, ParamsStruct
@@ -188,3 +189,26 @@ def test_the_same_request_gives_the_same_launches(structs):
                     np.frombuffer(memoryview(value).cast("B"), np.uint8),
                     np.frombuffer(memoryview(other.buffers[slot]).cast("B"), np.uint8),
                 )
+
+
+@pytest.mark.parametrize(
+    ("name", "slot"),
+    [
+        ("gemv_t_gather_float16_bm1_bn2_sm8_sn4_tm4_tn1", 3),
+        ("steel_segmented_mm_tn_float32_float32_bm32_bn32_bk16_wm2_wn2", 3),
+        ("depthwise_conv_2d_float16", 2),
+    ],
+)
+def test_an_expectation_that_mlx_does_not_share_is_refused(structs, name, slot):
+    """A wrong element in what a case expects, by more than the tolerance, and the message says where."""
+    request = request_of(name, structs, thorough=True)
+    module = module_of(request.family)
+    launch = next(iter(module.launches(request)))
+    assert module.expected(request, launch) is not None
+    wanted = launch.notes["wanted"]
+    numbers = wanted[slot] if isinstance(wanted, dict) else wanted
+    numbers.reshape(-1)[1] += 0.125
+    with pytest.raises(
+        ProofError, match=r"MLX's arrays and the case disagree about .*\n?.*1 of \d+ elements; first \[1\]"
+    ):
+        module.expected(request, launch)
