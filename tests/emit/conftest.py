@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -58,23 +59,12 @@ def family(name: str, sources: tuple[str, ...], **fields: Any) -> Family:
         "sources_of_kernels": tuple(K + path for path in sources),
         "preamble": (K + "base.h",),
         "table": K + f"{name}.metal",
-        "hosts": (),
-        "params": (),
-        "kernels": (),
-        "tables": (),
-        "constants": (),
-        "excluded": (),
-        "samples": (),
         "tiles": None,
         "cases": None,
-        "tolerances": (),
-        "shapes": (),
         "lines": {},
-        "requests": (),
-        "formats": (),
     }
-    known = Family.__dataclass_fields__
-    return Family(**{key: value for key, value in {**values, **fields}.items() if key in known})
+    empty: dict[str, Any] = {field.name: () for field in dataclasses.fields(Family)}
+    return Family(**{**empty, **values, **fields})
 
 
 SCALE = family(
