@@ -240,6 +240,21 @@ def test_a_small_yaml_that_is_wrong(tmp_path: Path, old: str, new: str, at: str,
     assert caught.value.where == f"specs/small.yaml:{line_of(SMALL.replace(old, new), at)}"
 
 
+@pytest.mark.parametrize("section", ["excluded", "samples"])
+def test_what_rests_on_host_code_says_on_which(tmp_path: Path, section: str) -> None:
+    text = SMALL[: SMALL.index("evidence:")] + SMALL[SMALL.index("excluded:") :]
+    if section == "samples":
+        text = text.replace(
+            "excluded:\n  - { constants: { tall: true, wide: false }, reason: never, kernels: [one] }\n",
+            "excluded: []\n",
+        )
+    path = tmp_path / "small.yaml"
+    path.write_text(text)
+    with pytest.raises(SpecError, match=f"nothing says which host code {section} rests on") as caught:
+        load_family(path)
+    assert caught.value.where == f"specs/small.yaml:{line_of(text, section + ':')}"
+
+
 def test_a_row_spells_its_template_arguments_as_c_plus_plus() -> None:
     (family,) = load_families(["steel_gemm_fused"])
     rows = {row.host_name: row.arguments for row in family.instantiations()}

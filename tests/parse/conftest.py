@@ -233,6 +233,8 @@ constants:
 excluded: []
 samples:
   - {{ kernels: [count], constants: {{ width: 3 }}, of: three }}
+evidence:
+  - {{ file: {HOST}, lines: [1, 1], sha256: "{sha256(FILES[HOST].partition(chr(10))[0].encode())}", what: three }}
 """
 
 
