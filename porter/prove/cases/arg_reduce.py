@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from porter.prove.cases.arguments import MAX_THREADS, scalar, shape, vector, whole_simdgroups
+from porter.prove.cases.arguments import MAX_THREADS, only, scalar, shape, vector, whole_simdgroups
 from porter.prove.cases.reference import flushed, from_mlx, to_mlx
 from porter.prove.cases.strides import Layout, broadcast, contiguous, transposed
 from porter.prove.cases.values import Array, awkward, empty, ordinary
@@ -35,6 +35,7 @@ class _Case:
 
 def launches(request: Request) -> Iterator[Launch]:
     """An axis in the middle; `thorough`: other axes and strides, one dimension, and axes of several rounds."""
+    only(request, ("arg_reduce_general",))
     rng = request.rng()
     cases = [_Case(contiguous((3, 203, 4)), 1)]
     if request.thorough:

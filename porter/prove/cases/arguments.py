@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from porter.errors import ProofError
 from porter.prove.cases.values import NUMPY
+from porter.prove.launch import Request
 
 SIMDGROUP = 32
 """Threads of a simdgroup on every Apple GPU (Metal Feature Set Tables: SIMD-scoped operations)."""
@@ -51,3 +53,15 @@ def blocks(threads: Sequence[int]) -> tuple[int, int, int]:
         left //= out[-1]
     x, y, z = out
     return x, y, z
+
+
+def only(request: Request, kernels: Iterable[str]) -> None:
+    """Raises ProofError where the request is for a kernel that is none of `kernels`, which a generator knows."""
+    known = list(kernels)
+    if request.row.template not in known:
+        raise ProofError(
+            f"nobody makes launches of {request.row.template}",
+            where=request.row.host_name,
+            expected=", ".join(known),
+            next_step=f"write some in porter/prove/cases/{request.family.cases}.py",
+        )

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from porter.prove.cases.arguments import MAX_THREADS, scalar, whole_simdgroups
+from porter.prove.cases.arguments import MAX_THREADS, only, scalar, whole_simdgroups
 from porter.prove.cases.rows import ALL_MINUS, EQUAL, EVERY, EXTREME, NAN, ONE_PLUS, ORDINARY, rows
 from porter.prove.cases.values import Array, decode, empty
 from porter.prove.launch import Launch, Output, Request
@@ -19,6 +19,7 @@ WITNESS = "numpy, float64"
 
 def launches(request: Request) -> Iterator[Launch]:
     """Rows whose length is no multiple of `reads` nor of a simdgroup's work; `thorough`: lengths around each limit."""
+    only(request, ("logsumexp", "logsumexp_looped"))
     rng = request.rng()
     reads, limit = int(request.axes["reads"]), int(request.axes["limit"])
     if request.row.template == "logsumexp_looped":

@@ -18,13 +18,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from porter.prove.cases.arguments import MAX_THREADS, scalar, whole_simdgroups
+from porter.prove.cases.arguments import MAX_THREADS, only, scalar, whole_simdgroups
 from porter.prove.cases.rows import EQUAL, EXTREME, NAN, ONE_PLUS, ORDINARY, rows
 from porter.prove.cases.values import Array, decode, empty, encode
 from porter.prove.launch import Launch, Output, Request
 from porter.spec import Value
 
 EPSILON = 1e-5
+KERNELS = tuple(
+    f"{vjp}{name}_{way}" for vjp in ("", "vjp_") for name in ("layer_norm", "rms") for way in ("single_row", "looped")
+)
 WITNESS = "numpy, float64"
 
 
@@ -49,6 +52,7 @@ def launches(request: Request) -> Iterator[Launch]:
 
     Both values of `has_w` where the kernel asks it.
     """
+    only(request, KERNELS)
     rng = request.rng()
     gradient = request.row.template.startswith("vjp_")
     for constants in request.combinations():

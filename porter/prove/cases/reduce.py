@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from porter.prove.cases.arguments import MAX_THREADS, scalar, shape, vector
+from porter.prove.cases.arguments import MAX_THREADS, only, scalar, shape, vector
 from porter.prove.cases.reductions import EXACT, Block, has_reference, identity, kinds, operand, reduced
 from porter.prove.cases.values import Array, empty
 from porter.prove.launch import Launch, Output, Request
@@ -33,6 +33,7 @@ Make = Callable[[Request, np.random.Generator, str], Iterator[Launch]]
 
 def launches(request: Request) -> Iterator[Launch]:
     """`thorough`: other sizes, numbers of dimensions and ways through the kernel; NaN, infinities and rounding."""
+    only(request, _MAKERS)
     rng = request.rng()
     make = _MAKERS[request.row.template]
     for kind in kinds(str(request.axes.get("dtype", "int32"))) if request.thorough else (EXACT,):

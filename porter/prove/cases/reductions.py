@@ -110,8 +110,8 @@ def without_denormals(values: Array, dtype: str) -> Array:
 
     Where Apple's compiled code carries a bfloat from one block to another (a `phi`), LLVM keeps it in a float register
     and stores it with `vcvtneps2bf16`, which flushes denormal numbers, on processors that have it (AVX512-BF16). The
-    source side, whose bfloat is a class around 16 bits, copies them. Seen in reductions, scans and sorts, on an AMD EPYC,
-    2026-11-25: the executor's doing, not that of Apple's compiler or of the source.
+    source side, whose bfloat is a class around 16 bits, copies them. Seen in reductions, scans and sorts, on an AMD
+    EPYC, 2026-11-25: the executor's doing, not that of Apple's compiler or of the source.
     """
     return flushed(values, dtype) if dtype == "bfloat16" else values
 

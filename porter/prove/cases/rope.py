@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from porter.prove.cases.arguments import blocks, scalar, vector
+from porter.prove.cases.arguments import blocks, only, scalar, vector
 from porter.prove.cases.values import Array, awkward, decode, empty, ordinary
 from porter.prove.launch import Launch, Output, Request
 from porter.spec import Value
@@ -46,6 +46,7 @@ class _Case:
 
 def launches(request: Request) -> Iterator[Launch]:
     """Every combination of the constants; `thorough`: of other strides and widths too, and with extremes."""
+    only(request, ("rope", "rope_freqs", "rope_single", "rope_single_freqs"))
     rng = request.rng()
     single = "single" in request.row.template
     first = _Case(1, 5, 1, 48, 40, 7) if single else _Case(2, 6, 5, 40, 40, 3, one_offset=False)

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from porter.prove.cases.arguments import SIMDGROUP, scalar
+from porter.prove.cases.arguments import SIMDGROUP, only, scalar
 from porter.prove.cases.reductions import EXACT, ROUNDED, SPECIAL, identity, kinds, operand
 from porter.prove.cases.reference import flushed, to_mlx
 from porter.prove.cases.values import NUMPY, Array, decode, empty
@@ -29,6 +29,7 @@ COLUMNS = 32  # of a threadgroup of strided_scan
 
 def launches(request: Request) -> Iterator[Launch]:
     """Two rounds, the second not full; `thorough`: one round, one number, full rounds; NaN, infinities and rounding."""
+    only(request, ("contiguous_scan", "strided_scan"))
     rng = request.rng()
     make = _contiguous if request.row.template == "contiguous_scan" else _strided
     for kind in kinds(str(request.axes["dtype"])) if request.thorough else (EXACT,):

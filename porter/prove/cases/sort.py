@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from porter.prove.cases.arguments import row_strides, scalar, shape, vector
+from porter.prove.cases.arguments import only, row_strides, scalar, shape, vector
 from porter.prove.cases.reductions import without_denormals
 from porter.prove.cases.reference import flushed
 from porter.prove.cases.values import FLOATS, NUMPY, Array, awkward, decode, empty, encode, ordinary
@@ -29,7 +29,6 @@ PADDING = 3
 
 def launches(request: Request) -> Iterator[Launch]:
     """Rows that do not fill their blocks; `thorough`: full ones, short ones, other strides."""
-    rng = request.rng()
     makers = {
         "block_sort": _blocks,
         "block_sort_nc": _scattered,
@@ -37,7 +36,8 @@ def launches(request: Request) -> Iterator[Launch]:
         "mb_block_partition": _partitions,
         "mb_block_merge": _merges,
     }
-    yield from makers[request.row.template](request, rng)
+    only(request, makers)
+    yield from makers[request.row.template](request, request.rng())
 
 
 def _block(request: Request) -> tuple[int, int]:
