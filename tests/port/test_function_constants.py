@@ -97,6 +97,13 @@ def test_what_cannot_become_a_template_parameter(text: str, what: str, expected:
     assert "YAML" in str(caught.value.next_step)
 
 
+def test_a_kernel_that_reads_what_does_not_reach_it() -> None:
+    """Its macro would have no value of the host's for that kernel."""
+    text = FLAG + KERNEL.format(READS).replace("void k", "void other")
+    with pytest.raises(PortError, match=r"example\.h:4: kernel other reads the function constant flag"):
+        apply(text, lower="define")
+
+
 def test_a_constant_that_no_family_lowers() -> None:
     with pytest.raises(PortError, match=r"example\.h:1: no family lowers the function constant other") as caught:
         apply("constant bool other [[function_constant(8)]];\n")

@@ -24,13 +24,12 @@ def _function_constants(c: Context) -> Iterator[Edit]:
         yield from _declaration(c, one)
     for gate in _gates(c):
         yield edit(_NAME, *gate, "")
-    lowered = {one.constant.name: one.constant for one in declarations if one.constant.lower == "template"}
-    if lowered:
-        _check_reads(c, lowered, declarations)
-        for kernel in c.kernels_here:
-            names = [constant.name for constant in lowered.values() if kernel.name in constant.kernels]
-            if names:
-                yield _parameters(c, kernel, names)
+    lowered = [one.constant for one in declarations if one.constant.lower == "template"]
+    _check_reads(c, declarations)
+    for kernel in c.kernels_here:
+        names = [constant.name for constant in lowered if kernel.name in constant.kernels]
+        if names:
+            yield _parameters(c, kernel, names)
 
 
 @dataclass(frozen=True)
@@ -116,20 +115,21 @@ def _gates(c: Context) -> Iterator[tuple[int, int]]:
             yield tokens[i - 2].start, tokens[i + 5].end
 
 
-def _check_reads(c: Context, lowered: dict[str, Constant], declarations: list[_Declaration]) -> None:
-    """Every read of a constant that becomes a template parameter stands in a kernel that gets it, and every kernel that
-    gets it reads it. Raises PortError that says what to write in the YAML."""
-    reads: dict[str, set[str]] = {name: set() for name in lowered}
-    previous: Token | None = None
-    for token in c.tokens:
-        if token.text in lowered and (previous is None or previous.text not in (".", "->", "::")):
-            declared = any(one.start <= token.start < one.end for one in declarations)
-            if not declared:
-                reads[token.text].add(_reader(c, token, lowered[token.text]))
-        previous = token
-    for constant in lowered.values():
+def _check_reads(c: Context, declarations: list[_Declaration]) -> None:
+    """A kernel that reads a constant is one that the YAML names for it. A constant that becomes a template parameter is
+    read in kernels only, and by each that gets it. Raises PortError that says what to write in the YAML."""
+    readers: dict[str, set[str]] = {one.constant.name: set() for one in declarations}
+    for constant, token in _reads(c, declarations):
+        kernel = next((one for one in c.kernels_here if one.start <= token.start < one.end), None)
+        if constant.lower == "template" and (kernel is None or token.directive):
+            raise _refused(c, f"function constant {token.text} is read outside of a kernel", token.start, _DEFINE)
+        if kernel is not None and kernel.name not in constant.kernels:
+            expected = f"{kernel.name} among `kernels` of {token.text}"
+            raise _refused(c, f"kernel {kernel.name} reads the function constant {token.text}", token.start, expected)
+        readers[constant.name].add(kernel.name if kernel else "")
+    for constant in (one.constant for one in declarations if one.constant.lower == "template"):
         for kernel in c.kernels_here:
-            if kernel.name in constant.kernels and kernel.name not in reads[constant.name]:
+            if kernel.name in constant.kernels and kernel.name not in readers[constant.name]:
                 raise _refused(
                     c,
                     f"kernel {kernel.name} does not read the function constant {constant.name}",
@@ -138,15 +138,16 @@ def _check_reads(c: Context, lowered: dict[str, Constant], declarations: list[_D
                 )
 
 
-def _reader(c: Context, token: Token, constant: Constant) -> str:
-    """The kernel that reads `constant` at `token`."""
-    kernel = next((one for one in c.kernels_here if one.start <= token.start < one.end), None)
-    if kernel is None or token.directive:
-        raise _refused(c, f"function constant {token.text} is read outside of a kernel", token.start, _DEFINE)
-    if kernel.name not in constant.kernels:
-        expected = f"{kernel.name} among `kernels` of {token.text}"
-        raise _refused(c, f"kernel {kernel.name} reads the function constant {token.text}", token.start, expected)
-    return kernel.name
+def _reads(c: Context, declarations: list[_Declaration]) -> Iterator[tuple[Constant, Token]]:
+    """Every mention of a constant but for its declaration and members of the same name; gates too."""
+    constants = {one.constant.name: one.constant for one in declarations}
+    previous: Token | None = None
+    for token in c.tokens:
+        is_member = previous is not None and previous.text in (".", "->", "::")
+        is_declared = any(one.start <= token.start < one.end for one in declarations)
+        if token.text in constants and not is_member and not is_declared:
+            yield constants[token.text], token
+        previous = token
 
 
 _DEFINE = "`lower: define`, without a suffix"
