@@ -116,7 +116,9 @@ def compile_unit(unit: KernelUnit, *, optimise: bool = True, once: bool = False)
         _check_defined(needed, unit)
         lowered = lower(optimised, [row_symbol(entry) if entry in rows else entry for entry in entries], batch=optimise)
         _check_defined(lowered.undefined, unit)
-        object_code = _target_machine(1 if once else 2).emit_object(_parsed(lowered.text, unit))
+        # Code that is hardly optimised needs deep stacks, which fibers have not.
+        effort = 2 if not once else 0 if len(rows) == len(entries) else 1
+        object_code = _target_machine(effort).emit_object(_parsed(lowered.text, unit))
     needs = [lowered.needs[row_symbol(entry) if entry in rows else entry] for entry in entries]
     return NativeCode(
         object_code,

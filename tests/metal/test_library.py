@@ -85,6 +85,46 @@ def test_units_and_code_are_kept_by_content(tmp_path, monkeypatch):
     assert compile_source(other, kernels=["fill"]) != first
 
 
+ROUNDINGS = """\
+#include <metal_stdlib>
+using namespace metal;
+template <typename T> void mixed(device const T* in, device T* out, uint i, threadgroup T* shared) {
+  T x = in[i], y = x;
+  for (int step = 0; step < 7; ++step) y = y * x + T(exp(float(y))) / (T(1) + x * x);
+  out[i] = y;
+}
+#define plain(name, type) \\
+  kernel void plain_##name(device const type* in [[buffer(0)]], device type* out [[buffer(1)]], \\
+      uint i [[thread_position_in_grid]]) { mixed<type>(in, out, i, (threadgroup type*)nullptr); } \\
+  kernel void meeting_##name(device const type* in [[buffer(0)]], device type* out [[buffer(1)]], \\
+      uint i [[thread_position_in_grid]]) { \\
+    threadgroup type shared[64]; \\
+    mixed<type>(in, out, i, shared); \\
+    shared[i] = out[i]; \\
+    threadgroup_barrier(mem_flags::mem_threadgroup); \\
+    out[i] = simd_sum(shared[63 - i]) + shared[i]; \\
+  }
+plain(f32, float)
+plain(f16, half)
+"""
+
+
+def test_kernels_that_run_once_give_the_same_bits_and_are_not_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("STEEL_PORT_CACHE", str(tmp_path))
+    unit = compile_source(ROUNDINGS, once=True)
+    once = {kernel.name: kernel for kernel in load(unit, once=True)}
+    assert not list((tmp_path / "kernels").glob("*.kernel"))
+    values = np.random.default_rng(5).standard_normal(64)
+    for kernel in load(unit):
+        dtype = np.float32 if kernel.name.endswith("f32") else np.float16
+        results = []
+        for one in (kernel, once[kernel.name]):
+            out = np.zeros(64, dtype)
+            one({0: values.astype(dtype), 1: out}, (64,), (64,))
+            results.append(out.tobytes())
+        assert results[0] == results[1], kernel.name
+
+
 def test_an_unknown_kernel(library):
     with pytest.raises(MetalError, match="the source has no kernel scale_f64") as caught:
         library["scale_f64"]
