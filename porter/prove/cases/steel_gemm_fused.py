@@ -9,6 +9,10 @@ vector that every row adds, or stored column by column. Some launches walk throu
 NAX tiles are large: sizes end within a simdgroup's share of the only one, and some simdgroups have none. Its steps
 along K are up to 512 long; there the numbers are multiples of 1/8, whose sums float32 holds exactly.
 
+Behind C lie a tile's worth of rows of NaN: where M is not aligned, upstream's epilogue reads rows of C past the last
+one, and drops what it makes of them (`apply_epilogue_safe` in steel/gemm/mma.h compares columns alone; our sanitizer
+found it). A case without them would read whatever lies there.
+
 Nothing is expected of complex64 with C: upstream's epilogue computes in float, so that the imaginary part is lost (all
 of it comes out as 0, on both sides). Its host never asks for that: AddMM refuses what is not real (matmul.cpp, line
 1102), and the operator makes a product and a sum of it (mlx/ops.cpp, line 5131).
@@ -38,7 +42,7 @@ from porter.prove.cases.matrices import (
     tiles,
     uniform,
 )
-from porter.prove.cases.values import Array, empty
+from porter.prove.cases.values import Array, empty, encode
 from porter.prove.launch import Launch, Output, Request
 from porter.spec import Value
 
@@ -114,9 +118,10 @@ def _launch(
     if constants["use_out_source"]:
         how, c, ldc, fdc = _source(rng, of_c, m, n, dtype, numbers, number)
         alpha, beta = (ALPHA, BETA) if constants["do_axpby"] else (1.0, 1.0)
+        behind = encode(np.full(tiles(request)[0] * ldc, np.nan), dtype)
         stride = 0 if constants["has_batch"] else c.strides[-1]
         buffers |= {
-            2: c.stored,
+            2: np.concatenate([c.stored.reshape(-1), behind]),
             5: request.struct("GEMMAddMMParams", ldc=ldc, fdc=fdc, batch_stride_c=stride, alpha=alpha, beta=beta),
         }
         wanted, strides = alpha * wanted + beta * c.values, (*strides, *c.strides)
