@@ -36,7 +36,7 @@ from porter.model import to_data
 from porter.prove.compare_kernels import Job
 from porter.prove.outcome import Found, Outcome, outcome
 
-RENEWED_AT = 420 << 20
+RENEWED_AT = 480 << 20
 """Bytes of memory at which a child is replaced: two of them, their compilers and the caller stay below 2 GiB."""
 
 JOB_SECONDS = 900.0
