@@ -11,13 +11,20 @@ launch shows both what rounding does (Apple's kernel and the source must agree i
 What upstream's own kernels do, found while these cases were written (v0.30.1):
 - `qmv` with 4 < N < 8 keeps more results than its array has (quantized.h, lines 870-911; fp_quantized.h, 421-454): its
   first simdgroup goes over all N rows, four of which it has room for. That is undefined, and not launched.
+- `affine_qmv_quad` is instantiated for codes of 3, 5 and 6 bits, but never asked for (quantized.cpp, lines 1310-1315).
+  It reads as if no code crossed a word; of 128 numbers, and of 6 bits, it reads behind an array too, which is
+  undefined: such a kernel is launched for 0 results only.
 And what is launched, but of which nothing is expected:
 - `fp_qmv` with N < 8 and K > 256 multiplies the first blocks by the byte that holds the scale, not by the scale.
 - `qvm_split_k` of more than one row reads only the first where it is (see `split_arguments`).
-- `affine_qmv_quad` of 3, 5 and 6 bits, and of groups longer than a row, is instantiated but never asked for by the host
-  (quantized.cpp, lines 1310-1315): it reads codes as if none crossed a word, and behind the last row.
+- `affine_qmv_quad` of groups longer than a row, which the host never has.
 - `fp_quantize` of nvfp4 compares a thread's place in the grid, not its lane, with 16 (fp_quantized.h, lines 1745-1748):
   from the third group on two groups share the larger one's scale. The first two are expected.
+- NAX with w (K, N) in groups of 32 moves on by twice the scales of a tile (quantized_nax.h, lines 829-830,
+  fp_quantized_nax.h, line 190), so that only the first 64 of K are right. The host asks for w (N, K) only.
+- `gather_qmm_rhs_nax` with K no multiple of 64, which the host asks for (quantized.cpp, lines 1133-1135): the last tile
+  along K takes part as a whole, with what stands behind a row of x and of w (quantized_nax.h, line 1662,
+  fp_quantized_nax.h, line 1014).
 """
 
 from __future__ import annotations
@@ -97,6 +104,7 @@ def _sizes(request: Request, name: str) -> Iterator[Sizes]:
         shapes = [(2, 16, 512), (1, 8, 1024), (2, 8, 512)]
     elif name == "qmv_quad":
         shapes = [(3, 70, int(axes["D"])), (1, 5, int(axes["D"])), (1, 64, int(axes["D"]))]
+        shapes = shapes if _defined(int(axes["bits"]), int(axes["D"])) else [(2, 64, int(axes["D"]))]
     elif name == "qvm":
         width = 3 * group if group == 32 else 2 * group
         shapes = [(2, width, 45), (1, group, 64), (3, group, 1), (1, width, 33), (2, group, 45)]
@@ -108,7 +116,7 @@ def _sizes(request: Request, name: str) -> Iterator[Sizes]:
         depth = math.lcm(group, int(axes.get("bk", 32))) * (2 if group < 64 else 1)
         shapes = [(tile + 3, ragged, depth), (tile, 2 * tile, 2 * depth), (1, ragged, depth), (tile + 3, ragged, depth)]
     else:
-        shapes = [(tile + 3, math.lcm(group, tile), 45 if "bm" not in axes else 2 * tile)]
+        shapes = [(tile + 3, math.lcm(group, tile), 45 if "bm" not in axes else tile)]
         shapes += [(tile, math.lcm(group, tile), 2 * tile), (1, math.lcm(group, tile), 2 * tile)]
     for number, (rows, columns, depth) in enumerate(shapes):
         last = number == len(shapes) - 1
@@ -127,8 +135,8 @@ def _launch(request: Request, made: Product) -> Launch:
     """The grid as upstream's host dispatches it (quantized.cpp): threadgroups of one tile of results."""
     sizes, axes, name = made.sizes, request.axes, operation(request).removeprefix("gather_")
     named = split_arguments(made) if sizes.split else arguments(made)
-    if name == "qmv_quad" and not _sound(made):
-        named["w"] = np.concatenate([made.weights.packed, made.weights.packed], axis=1)  # it reads behind the last row
+    if name == "qmv_quad" and not _defined(made.format.bits, sizes.K):
+        named["out_vec_size"] = scalar(0)
     count = max(math.prod(sizes.batch), sizes.split, 1)
     tile = int(axes.get("bn", 32))
     if name in ("qmm_t", "qmm_n"):
@@ -141,16 +149,18 @@ def _launch(request: Request, made: Product) -> Launch:
 
 def _sorted(request: Request, rng: np.random.Generator) -> Iterator[Launch]:
     """`gather_qmm_rhs`: a sorted index for each row. A constant `align_` may be true only where the size is a multiple
-    of the tile; `align_K` is true wherever K is (the host's choice: without it the kernel would read behind w)."""
+    of the tile; `align_K` is true wherever K is (the host's choice). K is a multiple of a group where w is (N, K)."""
     axes = request.axes
     form = _format(request, "gather_qmm_rhs")
     bm, bn, bk = (int(axes[one]) for one in ("bm", "bn", "bk"))
-    combinations = [one for one in request.combinations() if not form.transposed or one["align_K"]]
+    least = form.group_size if form.transposed else 1
+    combinations = [one for one in request.combinations() if least % bk or one["align_K"]]
+    if request.row.template.endswith("_nax"):  # first those of which something is expected
+        combinations.sort(key=lambda one: not one["align_K"])
     for constants in combinations if request.thorough else combinations[:1]:
         rows = 2 * bm if constants["align_M"] else 2 * bm + 5
         columns = math.lcm(form.group_size, bn) if constants["align_N"] or not form.transposed else bn + 13
-        depth = math.lcm(form.group_size if form.transposed else 1, bk)
-        depth += 0 if constants["align_K"] else 13
+        depth = math.lcm(least, bk) + (0 if constants["align_K"] else least if form.transposed else 13)
         made = product(rng, Sizes(1, columns, depth, batch=(rows,), gather=True), form)
         made = replace(made, rhs=np.sort(made.rhs))
         made = replace(made, x=made.x[made.lhs], exact_rows=made.exact_rows[made.lhs], lhs=np.arange(rows))
@@ -184,9 +194,9 @@ def _slots(request: Request) -> dict[str, int]:
     return {one.name: one.slot for one in request.family.kernel(request.row.template).arguments}
 
 
-def _sound(made: Product) -> bool:
-    """Whether `qmv_quad` is defined for such weights."""
-    return made.format.bits in (2, 4, 8) and made.sizes.K % made.format.group_size == 0
+def _defined(bits: int, depth: int) -> bool:
+    """Whether `qmv_quad` reads within its arrays."""
+    return bits in (2, 4, 8) or (bits != 6 and depth == 64)
 
 
 def _quantize(request: Request, rng: np.random.Generator) -> Iterator[Launch]:
@@ -273,20 +283,26 @@ def expected(request: Request, launch: Launch) -> Mapping[int, Array] | None:
         known = np.broadcast_to(held.exact, (held.exact.shape[0], held.group_size))
         return {3: np.ma.masked_array(held.numbers(), ~known)}
     made: Product = launch.notes["product"]
-    if made.sizes.special or (name == "qmv_quad" and not _sound(made)) or _wrong_scale(name, made):
+    if name == "qmv_quad" and not _defined(made.format.bits, made.sizes.K):
+        slot = _slots(request)["y"]
+        return {slot: decode(np.asarray(launch.buffers[slot]), made.format.dtype)}  # as it was
+    if made.sizes.special or _wrong(request, name, made):
         return None
     values, known = exact_parts(made) if made.sizes.split else made.exact()
     return {_slots(request)["y"]: np.ma.masked_array(values, ~known)}
 
 
-def _wrong_scale(name: str, made: Product) -> bool:
-    """Where `fp_qmv` takes the scale's byte for the scale."""
-    return (
-        name.removeprefix("gather_") == "qmv"
-        and made.format.mode != "affine"
-        and made.sizes.N < 8
-        and made.sizes.K > 256
-    )
+def _wrong(request: Request, name: str, made: Product) -> bool:
+    """Whether upstream computes something else, as the module's head says."""
+    form, sizes = made.format, made.sizes
+    if request.row.template.endswith("_nax"):
+        tile = int(request.axes["bk"])
+        if form.transposed:
+            return sizes.K % tile != 0
+        return form.group_size < tile < sizes.K
+    if name == "qmv_quad":
+        return form.bits not in (2, 4, 8) or sizes.K % form.group_size != 0
+    return name.removeprefix("gather_") == "qmv" and form.mode != "affine" and sizes.N < 8 and sizes.K > 256
 
 
 def _quantized(request: Request, launch: Launch) -> Mapping[int, Array]:
