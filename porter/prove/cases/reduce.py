@@ -7,6 +7,11 @@ row, and reduce the rows before them and any number of other axes. What is reduc
 much, `col_reduce_longcolumn`, `col_reduce_2pass`) leaves as many results as there are threadgroups to a result; such a
 launch is one pass, with fewer of them than the host takes, to be quick. `row_reduce_simple` does the rows that the last
 threadgroup lacks twice, with the same results (docs/sanitizer.md).
+
+In MLX v0.30.1 (v0.32.1 still) threads of `col_reduce_small` beyond the last column return before a barrier that the
+others wait at (reduction/reduce_col.h, lines 31 and 67), where the columns fill more than one threadgroup and not the
+last. Metal leaves that open; here those that have ended do not count (docs/metal.md). The host asks for it, so 150
+columns are tried.
 """
 
 from __future__ import annotations
