@@ -5,6 +5,11 @@
 `gather_mm` multiplies lhs[i] by rhs[j] for a tensor of pairs (i, j), of two dimensions where `has_batch`. The kernels
 of `rhs` multiply row after row of one matrix by the matrix that its index picks; the indices are sorted, and runs of
 them begin and end within tiles, fill one, and go on into the next.
+
+What our sanitizer says of upstream's `rhs` kernels on these cases, where the bits agree all the same: without align_K a
+second run within a tile writes threadgroup memory that other threads have read, with only a barrier without memory
+flags between; and simdgroups of the NAX kernel, which each go through the runs of their own rows, meet a different
+number of threadgroup barriers.
 """
 
 from __future__ import annotations
