@@ -4,12 +4,18 @@
 
 from __future__ import annotations
 
+import html
 import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from porter.model import Corpus, Sources
+from porter.parse.requests import with_requests
 from porter.spec import Family, load_families
 
 REVISION = "v0.30.1"
@@ -36,7 +42,7 @@ def sources(root: Path) -> Sources:
     from porter.upstream import obtain
 
     found, _ = obtain(REVISION, None, "wheel", root / "upstream_mlx", progress=lambda *_: None, offline=True)
-    return found
+    return with_requests(found, load_families())
 
 
 @pytest.fixture(scope="session")
@@ -53,3 +59,25 @@ def mlx_git() -> str:
     if not path:
         pytest.skip("needs the full MLX source: set STEEL_PORT_MLX_GIT to a clone")
     return path
+
+
+@pytest.fixture(scope="session")
+def look(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """look(address, page): the text of the page's document after its script ran, in a headless browser."""
+    browser = next(
+        (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+    )
+    if browser is None:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    profile = tmp_path_factory.mktemp("browser")
+
+    def looked(address: str, page: Path, *, markup: bool = False) -> str:
+        command = [
+            browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+            "--virtual-time-budget=9000", f"--user-data-dir={profile}", "--dump-dom", f"file://{page.resolve()}{address}",
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+        main = done.stdout[done.stdout.index("<main") : done.stdout.index("</main>")]
+        return main if markup else html.unescape(re.sub(r"<[^>]+>", " ", main))
+
+    return looked

@@ -7,9 +7,8 @@ from __future__ import annotations
 import pytest
 
 from porter.errors import ToolchainError
-from porter.model import Proof, Ring, Status
-from porter.prove import Claim, examine, verify
-from porter.prove.code import CLAIM
+from porter.model import Ring, Status
+from porter.prove import Claim, Task, examine, prove_task, verify
 
 from .conftest import Minimal
 
@@ -49,15 +48,22 @@ def test_one_claim_that_cannot_be_run_leaves_the_others(minimal: Minimal, monkey
         raise ToolchainError("there is no library")
 
     monkeypatch.setattr("porter.upstream.providers.wheel.metallib_of", missing)
-    proofs = verify(
-        minimal.sources, minimal.corpus, (minimal.family,), minimal.overlay_root, rings=[Ring.LAYOUTS], jobs=1
+    proofs = prove_task(Task(Ring.LAYOUTS, minimal.case))
+    assert {proof.status for proof in proofs} == {Status.PROVED, Status.NOT_RUN}
+    assert "there is no library" in next(proof.why for proof in proofs if proof.status is Status.NOT_RUN)
+
+
+def test_tasks_run_in_processes_the_longest_first_and_say_how_far_they_are(minimal: Minimal):
+    tasks = [Task(ring, minimal.case) for ring in (Ring.NAMES, Ring.LAYOUTS)]
+    said: list[tuple[int, int | None]] = []
+    found = {task.ring: proofs for task, proofs in verify(tasks, 2, lambda _, done, total: said.append((done, total)))}
+    assert found == {task.ring: prove_task(task) for task in tasks}
+    assert said[0][0] == 0
+    assert said[-1][0] == said[-1][1]
+
+
+def test_one_job_needs_no_other_process(minimal: Minimal, monkeypatch):
+    monkeypatch.setattr("multiprocessing.get_context", lambda *_: pytest.fail("a process was made"))
+    assert (
+        len(list(verify([Task(Ring.NAMES, minimal.case), Task(Ring.LAYOUTS, minimal.case)], 1, lambda *_: None))) == 2
     )
-    assert [proof.status for proof in proofs] == [Status.PROVED, Status.PROVED, Status.NOT_RUN]
-
-
-def test_the_real_port_is_proved(root, sources, corpus, families):
-    proofs = verify(sources, corpus, families, root / "generated", rings=[Ring.NAMES, Ring.LAYOUTS, Ring.CODE])
-    assert [proof for proof in proofs if proof.status is not Status.PROVED] == []
-    bodies = next(proof for proof in proofs if proof.claim == CLAIM)
-    assert isinstance(bodies, Proof)
-    assert bodies.cases == 96 * 48

@@ -1,15 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The steel-port authors
 # SPDX-License-Identifier: BSD-3-Clause
-"""A page about two families of our own, and a browser to look at it."""
+"""A page about two families of our own."""
 
 from __future__ import annotations
 
-import html
-import re
-import shutil
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,28 +55,8 @@ def made_data() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> str:
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not found:
-        pytest.skip("needs Chromium: apt-get install chromium")
-    return found
-
-
-@pytest.fixture(scope="session")
-def look(browser: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
-    """look(address, page=None): the document's text after its script ran; without `page`, the made one's."""
-    folder = tmp_path_factory.mktemp("page")
-    own = folder / "index.html"
+def looked(look: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """looked(address): the text of the made page's document at that address."""
+    own = tmp_path_factory.mktemp("page") / "index.html"
     own.write_text(render(made_data()), encoding="utf-8")
-
-    def looked(address: str = "", page: Path | None = None, *, markup: bool = False) -> str:
-        command = [
-            browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-            "--virtual-time-budget=9000",
-            f"--user-data-dir={folder / 'profile'}", "--dump-dom", f"file://{page or own}{address}",
-        ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-        main = done.stdout[done.stdout.index("<main") : done.stdout.index("</main>")]
-        return main if markup else html.unescape(re.sub(r"<[^>]+>", " ", main))
-
-    return looked
+    return lambda address="", **how: look(address, own, **how)

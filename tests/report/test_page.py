@@ -20,19 +20,19 @@ def test_it_names_no_file_that_a_browser_would_load() -> None:
     assert "default-src 'none'" in page
 
 
-def test_the_matrix_shows_every_family_and_ring(look: Look) -> None:
-    text = look()
+def test_the_matrix_shows_every_family_and_ring(looked: Look) -> None:
+    text = looked()
     assert re.search(r"add\s+2\s+proved\s+2 kernels\s+-\s+-\s+differs\s+2 kernels \(1 of 1 claims\)", text)
     assert re.search(r"scale\s+1\s+proved\s+1 kernels", text)
     assert re.search(r"2 of 3\s+claims hold", text)
 
 
-def test_what_differs_stands_on_the_first_page(look: Look) -> None:
-    assert "outputs, add: computed" in look()
+def test_what_differs_stands_on_the_first_page(looked: Look) -> None:
+    assert "outputs, add: computed" in looked()
 
 
-def test_a_family_shows_its_kernels_constants_structs_and_tolerances(look: Look) -> None:
-    text = look("#/family/add")
+def test_a_family_shows_its_kernels_constants_structs_and_tolerances(looked: Look) -> None:
+    text = looked("#/family/add")
     for said in (
         "Addition",
         "own/add.metal:4",
@@ -45,31 +45,31 @@ def test_a_family_shows_its_kernels_constants_structs_and_tolerances(look: Look)
         assert said in text
 
 
-def test_a_kernel_shows_its_arguments_and_its_cases(look: Look) -> None:
-    text = look("#/kernel/add/add_f32")
+def test_a_kernel_shows_its_arguments_and_its_cases(looked: Look) -> None:
+    text = looked("#/kernel/add/add_f32")
     for said in ("add<float>", "typename T", "device", "input", "bit for bit", "n 65: 65 elements equal"):
         assert said in text
 
 
-def test_search_finds_names_and_operators(look: Look) -> None:
-    assert "1 kernels" in look("#/?q=mul")
-    assert "add_f16" in look("#/?q=f16")
-    assert "add_f32" not in look("#/?q=f16")
+def test_search_finds_names_and_operators(looked: Look) -> None:
+    assert "1 kernels" in looked("#/?q=mul")
+    assert "add_f16" in looked("#/?q=f16")
+    assert "add_f32" not in looked("#/?q=f16")
 
 
-def test_filters_leave_what_they_ask_for(look: Look) -> None:
-    text = look("#/family/add?status=differs")
+def test_filters_leave_what_they_ask_for(looked: Look) -> None:
+    text = looked("#/family/add?status=differs")
     assert "add_f16" in text
     assert "add_f32" not in text
-    assert "0 kernels" in look("#/?ring=names&status=differs")
+    assert "0 kernels" in looked("#/?ring=names&status=differs")
 
 
-def test_what_does_not_exist_is_said(look: Look) -> None:
-    assert "No family is called nothing" in look("#/family/nothing")
-    assert "No kernel is called nothing" in look("#/kernel/add/nothing")
+def test_what_does_not_exist_is_said(looked: Look) -> None:
+    assert "No family is called nothing" in looked("#/family/nothing")
+    assert "No kernel is called nothing" in looked("#/kernel/add/nothing")
 
 
-def test_data_is_never_markup(look: Look) -> None:
-    markup = look("#/kernel/add/add_f16", markup=True)
+def test_data_is_never_markup(looked: Look) -> None:
+    markup = looked("#/kernel/add/add_f16", markup=True)
     assert "<img" not in markup
-    assert HOSTILE in look("#/kernel/add/add_f16")
+    assert HOSTILE in looked("#/kernel/add/add_f16")

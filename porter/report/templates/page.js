@@ -1,3 +1,5 @@
+// SPDX-FileCopyrightText: 2026 The steel-port authors
+// SPDX-License-Identifier: BSD-3-Clause
 "use strict";
 // The page's whole state stands in the address behind the #, so that any view can be linked to:
 //   #/                       the matrix           #/family/NAME      one family
