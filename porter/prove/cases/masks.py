@@ -45,11 +45,12 @@ def mask(
     *,
     by_columns: bool = False,
 ) -> Mask:
-    """A random mask of rows x columns blocks. `by_columns`: stored column by column. Not all of it is 0."""
+    """A random mask of rows x columns blocks. `by_columns`: stored column by column. The first of all is 1, so that
+    the first block of a product takes part."""
     if kind == NONE:
         return Mask(np.zeros(1, np.uint8), np.ones((*batch, rows, columns)), (0, 0), (0,) * len(batch))
     factors = rng.choice([0.0, 1.0] if kind == BOOLS else _FACTORS, (*batch, rows, columns))
-    factors.reshape(-1)[rng.integers(factors.size)] = 1.0
+    factors.reshape(-1)[0] = 1.0
     stored = np.ascontiguousarray(np.swapaxes(factors, -1, -2) if by_columns else factors)
     strides = (1, rows) if by_columns else (columns, 1)
     batch_strides = tuple(
