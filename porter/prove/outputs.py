@@ -60,11 +60,15 @@ def prove_outputs(case: Case) -> tuple[Proof, ...]:
 
 
 def make_jobs(case: Case) -> tuple[Job, ...]:
-    """The chosen rows in chunks; those that Apple's library lacks apart."""
+    """The chosen rows of the port in chunks; those that Apple's library lacks apart."""
+    return jobs_of(case, PortSource.of(case) if case.has_source else None)
+
+
+def jobs_of(case: Case, source: Runnable | None) -> tuple[Job, ...]:
+    """As `make_jobs`, of any source; without one, Apple's kernels alone. Raises ProofError as `prove_outputs` does."""
     generator(case.family)
     if not case.chosen:
         raise ProofError(f"the family {case.family.name} names no kernel", where=f"specs/{case.family.path}")
-    source: Runnable | None = PortSource.of(case) if case.has_source else None
     known = digests(case.library)
     thorough = frozenset(row.host_name for row in sampled(case.family, case.rows))
     compiled = [row for row in case.chosen if row.host_name in known]
