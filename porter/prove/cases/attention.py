@@ -15,7 +15,7 @@ import numpy as np
 
 from porter.prove.cases.values import Array, awkward, decode, encode
 
-NO_MASK, BOOLEAN, ADDITIVE, CAUSAL = "no mask", "a boolean mask", "an additive mask", "causal"
+NO_MASK, BOOLEAN, ADDITIVE = "no mask", "a boolean mask", "an additive mask"
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ def attention(
     scale: float,
     masking: str,
     sinks: bool,
+    causal: bool = False,
     broadcast: bool = False,
 ) -> Attention:
     """`shape` is (batch, heads, key heads, queries, keys, dimension). `broadcast`: one mask for all heads of a batch.
@@ -100,7 +101,7 @@ def attention(
         queries=draw(batch, heads, queries, dimension),
         keys=draw(batch, key_heads, keys, dimension),
         values=draw(batch, key_heads, keys, dimension),
-        causal=masking == CAUSAL,
+        causal=causal,
         mask=mask,
         sinks=draw(heads, limit=4.0) if sinks else None,
     )

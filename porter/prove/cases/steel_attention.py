@@ -26,7 +26,6 @@ import numpy as np
 from porter.prove.cases.attention import (
     ADDITIVE,
     BOOLEAN,
-    CAUSAL,
     NO_MASK,
     Attention,
     attention,
@@ -60,7 +59,7 @@ def _lengths(request: Request, constants: Mapping[str, Value], number: int) -> t
     bq, bk = int(request.axes["bq"]), int(request.axes["bk"])
     queries = 2 * bq if constants["align_Q"] else bq + 7
     tiles = math.ceil(queries / bk) + 1
-    if number % 4 == 3 and not constants["do_causal"]:
+    if number % 4 == 1 and not constants["do_causal"]:
         return queries, bk if constants["align_K"] else bk - 3
     return queries, tiles * bk + (0 if constants["align_K"] else 5)
 
@@ -71,9 +70,7 @@ def _launch(
     axes, dtype = request.axes, str(request.axes["dtype"])
     queries, keys = _lengths(request, constants, number)
     batch, heads, key_heads = ((1, 2, 1), (2, 2, 2))[number % 3 == 2]
-    masking = CAUSAL if constants["do_causal"] else NO_MASK
-    if constants["has_mask"]:
-        masking = BOOLEAN if axes["mask"] == "bool_" else ADDITIVE
+    masking = (BOOLEAN if axes["mask"] == "bool_" else ADDITIVE) if constants["has_mask"] else NO_MASK
     made = attention(
         rng,
         (batch, heads, key_heads, queries, keys, int(axes["bd"])),
@@ -81,6 +78,7 @@ def _launch(
         SCALE,
         masking,
         bool(constants["has_sinks"]),
+        causal=bool(constants["do_causal"]),
         broadcast=number % 2 == 1,
     )
     if made.mask is not None and made.mask.dtype == np.bool_:
