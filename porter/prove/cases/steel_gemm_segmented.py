@@ -1,9 +1,17 @@
 # SPDX-FileCopyrightText: 2026 The steel-port authors
 # SPDX-License-Identifier: BSD-3-Clause
-"""Launches of one product for each segment of K: C[s] = A[:, begin:end] B[begin:end].
+"""Launches of one product for each segment of K, C[s] = A[:, begin:end] B[begin:end], on simdgroup matrices and on the
+GPU's matrix units (NAX).
 
 A segment is shorter than the tile's step along K, as long, longer, or empty (then the result is 0). They overlap and
 leave gaps where their ends are given side by side; else each begins where the last one ended.
+
+NAX's steps along K are up to 256 long; there the numbers are multiples of 1/8, whose sums float32 holds exactly. Where
+its step is 64, the grid has the segments along x.
+
+What `align_M` and `align_N` say is true of the tile in the kernel's name. Upstream's host (v0.32.1, matmul.cpp, lines
+2912-2942) computes both from the tile that it would take without NAX, and takes NAX's of 64 x 64 afterwards: where the
+former is of 32 columns, an N of 32 is called aligned, and the kernel writes past its rows. No case does that.
 """
 
 from __future__ import annotations
@@ -13,8 +21,19 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from porter.prove.cases import mlx_arrays
-from porter.prove.cases.matrices import chosen, gemm_params, grid, group, product, stack, tiles
-from porter.prove.cases.steel_gemm_fused import sizes
+from porter.prove.cases.matrices import (
+    Numbers,
+    chosen,
+    eighths,
+    gemm_params,
+    grid,
+    group,
+    product,
+    stack,
+    tiles,
+    uniform,
+)
+from porter.prove.cases.steel_gemm_fused import LONG, sizes
 from porter.prove.cases.values import Array, empty
 from porter.prove.launch import Launch, Output, Request
 from porter.spec import Value
@@ -43,8 +62,11 @@ def _launch(
         ends = [(1, bk + 4), (bk + 4, bk + 4), (bk + 4, k)]
         segments = np.array([1, bk + 4, bk + 4, k], np.uint32)
     padding = 2 * (number % 2)
-    a = stack(rng, (), m, k, dtype, transposed=bool(axes["transpose_a"]), padding=padding, special=special)
-    b = stack(rng, (), k, n, dtype, transposed=bool(axes["transpose_b"]), padding=padding)
+    numbers: Numbers = eighths if bk > LONG else uniform
+    a = stack(
+        rng, (), m, k, dtype, transposed=bool(axes["transpose_a"]), padding=padding, special=special, numbers=numbers
+    )
+    b = stack(rng, (), k, n, dtype, transposed=bool(axes["transpose_b"]), padding=padding, numbers=numbers)
     wanted = np.stack([product(a.values[:, begin:end], b.values[begin:end]) for begin, end in ends])
     buffers: dict[int, Array | bytes] = {
         0: a.stored,
@@ -66,12 +88,21 @@ def _launch(
     return Launch(
         what=f"{m} x {n}, segments {ends}{', NaN and infinity' if special else ''}; true: {true or 'none'}",
         buffers=buffers,
-        threads=grid(request, m, n, len(ends)),
+        threads=_grid(request, m, n, len(ends)),
         group=group(request),
         outputs=(Output(3, dtype),),
         constants=constants,
         notes={"wanted": wanted, "operands": (a.values, b.values, ends)},
     )
+
+
+def _grid(request: Request, m: int, n: int, segments: int) -> tuple[int, int, int]:
+    """In threads: a threadgroup for each tile of the results."""
+    bm, bn, bk = tiles(request)
+    if bk != 64:
+        return grid(request, m, n, segments)
+    wide, high, deep = group(request)
+    return segments * wide, -(-n // bn) * high, -(-m // bm) * deep
 
 
 def expected(request: Request, launch: Launch) -> Mapping[int, Array]:
