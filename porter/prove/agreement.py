@@ -97,7 +97,9 @@ def _errors(got: Array, wanted: Array, dtype: str, tolerance: Tolerance | None) 
         got, wanted = got.astype(np.complex128), wanted.astype(np.complex128)
         size = np.maximum(np.abs(wanted.real), np.abs(wanted.imag))  # a part may be the small one of a large number
         parts = [
-            _real_errors(g, w, size, dtype, tolerance) for g, w in ((got.real, wanted.real), (got.imag, wanted.imag))
+            # An infinite part allows the other one no more than what it is itself.
+            _real_errors(g, w, np.where(np.isfinite(size), size, np.abs(w)), dtype, tolerance)
+            for g, w in ((got.real, wanted.real), (got.imag, wanted.imag))
         ]
         return np.asarray(np.maximum(*parts))
     if got.dtype.kind in "biu" and wanted.dtype.kind in "biu" and tolerance is None:

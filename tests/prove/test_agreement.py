@@ -82,3 +82,12 @@ def test_the_tolerance_that_names_the_kernel_goes_first():
     assert tolerance_for([LOOSE, named], "special", "float32") is named
     assert tolerance_for([LOOSE, named], "other", "float32") is LOOSE
     assert tolerance_for([LOOSE, named], "other", "int32") is None
+
+
+def test_an_infinite_part_allows_the_other_one_nothing_more():
+    wanted = np.array([complex(np.inf, 1.0)])
+    wrong, right = (memory([complex(np.inf, part)], np.complex64) for part in (np.inf, 1.0))
+    output = Output(0, "complex64")
+    loose = Tolerance(("complex64",), 0.25, 0.0, "A quarter, so that only what is not bounded at all is wrong here.")
+    assert compare_values(right, wanted, output, loose).difference is None
+    assert compare_values(wrong, wanted, output, loose).difference is not None

@@ -23,11 +23,12 @@ DIVISIONS = ("Divide", "Remainder", "DivMod")
 
 # NaN, infinities, zeros, the largest, smallest normal and smallest numbers of float32 and float16, ties of rounding;
 # 88.5 and -104 (where exp of float32 over- and underflows), 11.1 and -17.3 (of float16), 1e4 and pi (where reduction of
-# an angle begins to matter), 0.9 and 2 (both sides of 1, for logarithms and inverse functions).
+# an angle begins to matter), 0.9 and 2 (both sides of 1, for logarithms and inverse functions), 17 and 19 (ties
+# of 8-bit floats), 470 (which they round to a NaN), 0.93 (where MLX's erf changes its polynomial).
 _FLOATS = (
     math.nan, math.inf, -math.inf, 0.0, -0.0, 1.0, -1.0, 0.5, 2.5, -2.5, 3.4028235e38, -3.4028235e38, 1.1754944e-38,
     1.4012985e-45, 65504.0, 5.9604645e-08, -1e-6, -7.0, 255.0, 88.5, -104.0, 11.1, -17.3, 1e4, 3.1415927, 0.9,
-    2.0, 1e-6, 6.1035156e-05,
+    2.0, 1e-6, 6.1035156e-05, 17.0, 19.0, 470.0, 0.93,
 )  # fmt: skip
 
 # Real and imaginary parts of complex numbers: zeros, infinities, NaN, the range in which exp must scale (88.7 to 192).
@@ -48,10 +49,14 @@ def numbers(rng: np.random.Generator, op: str, dtype: str, operand: int, count: 
 def pairs(rng: np.random.Generator, op: str, dtype: str, count: int) -> tuple[Array, Array]:
     """`count` pairs: each special number of one operand with each of the other, as far as they go, then ordinary ones.
 
-    Where they do not all fit, it is for `rng` to say which do.
+    Ties (equal numbers, zeros of both signs, two NaN) are always among them; of the others `rng` says which are, where
+    they do not all fit.
     """
     left, right = (specials(op, dtype, operand) for operand in (0, 1))
-    every = rng.permutation(left.size * right.size)[:count]
+    every = rng.permutation(left.size * right.size)
+    x, y = decode(left, dtype)[every // right.size], decode(right, dtype)[every % right.size]
+    ties = (x == y) | ((x != x) & (y != y))
+    every = every[np.argsort(~ties, kind="stable")][:count]
     rest = count - every.size
     return (
         np.concatenate([left[every // right.size], _ordinary(rng, op, dtype, 0, rest)]),
