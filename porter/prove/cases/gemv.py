@@ -119,33 +119,42 @@ def _gather(
     padding: int = 0,
     special: bool = False,
 ) -> Launch:
-    """Indices in two dimensions (the vector's repeated in the second) of 2 x 2 matrices and 3 vectors; where special
-    in one dimension."""
+    """Indices in two dimensions (the vector's are the same along the second) of 2 x 2 matrices and 4 vectors; or, with
+    padding or special values, in one dimension, every other one of a buffer, of 4 matrices and 2 x 2 vectors."""
     dtype = str(request.axes["dtype"])
-    batch = (3,) if special else (2, 2)
-    matrix = stack(rng, (2, 2), results, inner, dtype, transposed=blocks.transposed, padding=padding, special=special)
-    operand = stack(rng, (3,), inner, 1, dtype, transposed=True)
-    vectors = np.array([2, 0, 1] if special else [2, 0], np.uint32)
-    matrices = np.array([3, 1, 0] if special else [1, 3, 0, 2], np.uint32)
+    flat = special or padding > 0
+    of_matrices, of_vectors = ((4,), (2, 2)) if flat else ((2, 2), (4,))
+    matrix = stack(
+        rng, of_matrices, results, inner, dtype, transposed=blocks.transposed, padding=padding, special=special
+    )
+    operand = stack(rng, of_vectors, inner, 1, dtype, transposed=True)
+    batch: tuple[int, ...]
+    if flat:
+        batch, strides = (3,), [1, 2]
+        vectors, matrices = np.array([2, 0, 1], np.uint32), np.array([3, 9, 1, 9, 0], np.uint32)
+        indices = {"lhs": matrices[::2], "rhs": vectors}
+    else:
+        batch, strides = (2, 2), [1, 0, 2, 1]
+        vectors, matrices = np.array([3, 0], np.uint32), np.array([1, 3, 0, 2], np.uint32)
+        indices = {"lhs": matrices, "rhs": np.repeat(vectors, 2)}
     buffers = _common(request, blocks, matrix, operand, int(np.prod(batch)) * results, results, inner)
     buffers |= {
         2: scalar(0, dtype),
         9: scalar(len(batch)),
         10: shape((*batch, results, 1)),
-        11: vector([1, 1] if special else [1, 0, 2, 1]),
-        12: scalar(1),
-        13: shape([3, inner, 1]),
-        14: vector([inner, 1, 1]),
-        15: scalar(2),
-        16: shape([2, 2, results, inner]),
+        11: vector(strides),
+        12: scalar(len(of_vectors)),
+        13: shape([*of_vectors, inner, 1]),
+        14: vector([*operand.strides, 1, 1]),
+        15: scalar(len(of_matrices)),
+        16: shape([*of_matrices, results, inner]),
         17: vector([*matrix.strides, matrix.leading, 1]),
         18: vectors,
         19: matrices,
     }
-    picked = vectors if special else np.repeat(vectors, 2)
-    wanted = product(matrix.values.reshape(4, results, inner)[matrices], operand.values[picked])[..., 0]
-    indices = {"lhs": matrices, "rhs": picked}
-    notes = {"wanted": wanted, "operands": (matrix.values, operand.values), "picked": indices}
+    every = matrix.values.reshape(4, results, inner), operand.values.reshape(4, inner, 1)
+    wanted = product(every[0][indices["lhs"]], every[1][indices["rhs"]])[..., 0]
+    notes = {"wanted": wanted, "operands": every, "picked": indices}
     return _launch(request, blocks, buffers, results, batch, notes, f"{results} x {inner}", padding, special)
 
 
@@ -201,5 +210,5 @@ def _by_mlx(matrices: Array, vectors: Array, *rest: Any, lhs: Array | None = Non
     if lhs is None or rhs is None:
         return mlx_arrays.product(matrices, vectors, *rest)
     if np.iscomplexobj(matrices):
-        return mlx_arrays.product(matrices.reshape(-1, *matrices.shape[-2:])[lhs], vectors[rhs])
+        return mlx_arrays.product(matrices[lhs], vectors[rhs])
     return mlx_arrays.gathered(matrices, vectors, lhs, rhs)
