@@ -14,6 +14,9 @@ What upstream's own kernels do, found while these cases were written (v0.30.1):
 - `affine_qmv_quad` is instantiated for codes of 3, 5 and 6 bits, but never asked for (quantized.cpp, lines 1310-1315).
   It reads as if no code crossed a word; of 128 numbers, and of 6 bits, it reads behind an array too, which is
   undefined: such a kernel is launched for 0 results only.
+- `affine_qmm_n_nax` loads and stores whole tiles whatever M is (quantized_nax.h, lines 1090-1207), also behind the
+  ends: it is launched for whole tiles. It takes w (K, N) for one whose rows are K long, so that only the first tile of
+  columns is right, and where N = K; the rest is not expected. The host asks for w (N, K) only (quantized.cpp, 693).
 And what is launched, but of which nothing is expected:
 - `fp_qmv` with N < 8 and K > 256 multiplies the first blocks by the byte that holds the scale, not by the scale.
 - `qvm_split_k` of more than one row reads only the first where it is (see `split_arguments`).
@@ -115,8 +118,11 @@ def _sizes(request: Request, name: str) -> Iterator[Sizes]:
         ragged = 2 * tile if axes.get("aligned_N") else tile + 13
         depth = math.lcm(group, int(axes.get("bk", 32))) * (2 if group < 64 else 1)
         shapes = [(tile + 3, ragged, depth), (tile, 2 * tile, 2 * depth), (1, ragged, depth), (tile + 3, ragged, depth)]
+    elif "bm" in axes:  # qmm_n_nax
+        width = max(group, tile)
+        shapes = [(2 * tile, width, width), (tile, width, width)]
     else:
-        shapes = [(tile + 3, math.lcm(group, tile), 45 if "bm" not in axes else tile)]
+        shapes = [(tile + 3, math.lcm(group, tile), 45)]
         shapes += [(tile, math.lcm(group, tile), 2 * tile), (1, math.lcm(group, tile), 2 * tile)]
     for number, (rows, columns, depth) in enumerate(shapes):
         last = number == len(shapes) - 1
@@ -289,6 +295,8 @@ def expected(request: Request, launch: Launch) -> Mapping[int, Array] | None:
     if made.sizes.special or _wrong(request, name, made):
         return None
     values, known = exact_parts(made) if made.sizes.split else made.exact()
+    if request.row.template == "affine_qmm_n_nax":
+        known = known & (np.arange(made.sizes.N) < int(request.axes["bn"]))
     return {_slots(request)["y"]: np.ma.masked_array(values, ~known)}
 
 

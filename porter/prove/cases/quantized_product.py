@@ -122,26 +122,25 @@ def _exact_groups(sizes: Sizes, form: Format) -> Array:
 
 
 SPARE_ROWS = 64
-"""Rows behind the last of w (N, K): a tile's loaders (`load_safe`, v0.30.1) compare a row of w with the tile's depth
-instead of its height, and so read whole tiles, of which they keep what lies within N."""
+"""Rows behind the last of w, which upstream (v0.30.1) reads and does not use. Of w (N, K) a tile's loaders
+(`load_safe`) compare a row with the tile's depth, not its height, and so read whole tiles; of w (K, N) NAX's do."""
 
 
-def _with_room(stored: Array, transposed: bool) -> Array:
-    room = SPARE_ROWS * stored.shape[-1] if transposed else 0
-    return np.concatenate([stored.reshape(-1), np.zeros(room, stored.dtype)])
+def _with_room(stored: Array) -> Array:
+    return np.concatenate([stored.reshape(-1), np.zeros(SPARE_ROWS * stored.shape[-1], stored.dtype)])
 
 
 def arguments(made: Product) -> dict[str, Array | bytes]:
     """What each argument of a kernel is, by its name."""
-    sizes, held, transposed = made.sizes, made.weights, made.format.transposed
+    sizes, held = made.sizes, made.weights
     out: dict[str, Array | bytes] = {
-        "w": _with_room(held.packed, transposed), "scales": _with_room(held.scales, transposed), "x": made.x,
+        "w": _with_room(held.packed), "scales": _with_room(held.scales), "x": made.x,
         "y": empty((max(math.prod(sizes.batch), 1), sizes.M, sizes.N), made.format.dtype),
         "in_vec_size": scalar(sizes.K), "out_vec_size": scalar(sizes.N),
         "K": scalar(sizes.K), "N": scalar(sizes.N), "M": scalar(sizes.M),
     }  # fmt: skip
     if held.biases is not None:
-        out["biases"] = _with_room(held.biases, transposed)
+        out["biases"] = _with_room(held.biases)
     out.update(_stack_arguments(made))
     if sizes.gather:
         out.update(_gather_arguments(made))
