@@ -241,6 +241,17 @@ def prove(
     return Proved((*over_all, *inorder), sources, corpus, families, root, target)
 
 
+def cases_of(request: Request, progress: Progress) -> list[Case]:
+    """Every family of `request` on what stands in generated/, a sample of its kernels each."""
+    from porter.prove.case import Case
+
+    sources = _vendored(request)
+    _checked_lock(request, sources)
+    corpus, families = _corpus(request, sources), present(request.loaded_families, sources)
+    target, root = request.loaded_target, request.root / OVERLAY_TREE
+    return [Case(sources, corpus, families, f, root, target, JOBS, progress, True, False) for f in families]
+
+
 def _over_all(request: Request, sources: Sources, cases: Sequence[Case], lock: Lock) -> tuple[Proof, ...]:
     """The claims about all families together. Only where all of them were asked for."""
     from porter.prove import examine, names

@@ -5,12 +5,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from porter.cli.common import family_option, json_option, print_json, progress_bar, root_option
 from porter.errors import UsageError
-from porter.model import Ring
+from porter.model import Ring, Status
+
+if TYPE_CHECKING:
+    from porter.prove.case import Case
+    from porter.walk import Request
 
 
 @click.command("verify")
@@ -62,3 +67,24 @@ def command(
         if page is not None:
             click.echo(f"report: {page}")
     return 0 if proved.holds else 1
+
+
+def _mutate(request: Request, count: int, seed: int, as_json: bool) -> int:
+    """Show mutants to the rings. Exit status 0 only where none was missed."""
+    from porter.prove.mutate import mutate
+    from porter.walk import JOBS, cases_of
+
+    with progress_bar(not as_json) as progress:
+        report = mutate(cases_of(request, progress), count, seed, progress, jobs=JOBS, outputs=outputs_differ)
+    if as_json:
+        print_json(report)
+    else:
+        click.echo(report.to_text())
+    return 1 if report.misses else 0
+
+
+def outputs_differ(case: Case) -> str:
+    """What the outputs ring finds in a sample of one family's overlay; nothing where it finds nothing."""
+    from porter.prove.outputs import prove_outputs
+
+    return "; ".join(proof.why for proof in prove_outputs(case) if proof.status is Status.DIFFERS)

@@ -173,20 +173,26 @@ def _lay_out(
 ) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
     """Offsets of the variables in each function, and each entry's total.
 
-    Variables of functions that are not entries may be used by several, so they come first, at one place for all.
+    Variables that several entries reach have one place for all and come first. What only one entry reaches, in itself
+    or in functions that it calls, is that entry's own, so that kernels in one unit do not pay for each other.
     """
+    users: dict[str, set[str]] = {}
+    for entry in entries:
+        for name in {entry, *reached[entry]}:
+            for variable in functions[name].variables:
+                users.setdefault(variable, set()).add(entry)
     shared: dict[str, int] = {}
     end = 0
     for name in sorted(functions.keys() - set(entries)):
-        end = _place(sorted(functions[name].variables - shared.keys()), sizes, shared, end)
-    offsets = dict.fromkeys(functions, shared)
-    memory = {}
+        common = {variable for variable in functions[name].variables if len(users.get(variable, ())) != 1}
+        end = _place(sorted(common - shared.keys()), sizes, shared, end)
+    places, memory = dict(shared), {}
     for entry in entries:
-        own = dict(shared)
-        uses_shared = any(functions[name].variables & shared.keys() for name in reached[entry])
-        own_end = _place(sorted(functions[entry].variables - own.keys()), sizes, own, end if uses_shared else 0)
-        offsets[entry] = own
-        memory[entry] = own_end
+        used = {variable for name in {entry, *reached[entry]} for variable in functions[name].variables}
+        own: dict[str, int] = {}
+        memory[entry] = _place(sorted(used - shared.keys()), sizes, own, end if used & shared.keys() else 0)
+        places |= own
+    offsets = dict.fromkeys(functions, places)
     return offsets, memory
 
 

@@ -88,8 +88,8 @@ class Case:
 
 
 def sampled(family: Family, rows: tuple[Instantiation, ...]) -> tuple[Instantiation, ...]:
-    """The first row (by host name) of every kernel with each type or operation that stands among its template arguments,
-    at each place. The kernels that one string of the host makes count as one."""
+    """The first row (by host name) of every kernel with each type or operation among its template arguments, at each
+    place. The kernels that one string of the host makes count as one."""
     picked: dict[str, Instantiation] = {}
     seen: set[tuple[str, int, str]] = set()
     requests = {one.host_name: one for one in family.requests}

@@ -30,7 +30,7 @@ from porter.prove.kernels import kernel_results
 from porter.prove.names import is_nax
 from porter.prove.sides import Side, emitted_instantiations, port_side, upstream_side
 from porter.prove.symbols import simple_name
-from porter.prove.units import Unit, parts, port_unit, upstream_unit
+from porter.prove.units import Part, Unit, parts, port_unit, upstream_unit
 
 Blame = Callable[[Iterable[str]], str]
 
@@ -101,10 +101,12 @@ def prove_bodies(case: Case, blame: Blame | None = None) -> Proof:
     return conclude(case, found, notes, blame)
 
 
-def make_tasks(case: Case, upstream: Side, port: Side) -> Iterator[Task]:
+def make_tasks(
+    case: Case, upstream: Side, port: Side, wanted: Callable[[Part], bool] = lambda part: True
+) -> Iterator[Task]:
     """One task a unit. Raises ProofError where the overlay lacks a kernel: then there is nothing to compare with."""
     emitted: dict[str, Instantiation] = {row.host_name: row for row in emitted_instantiations(case)}
-    for part in parts(case.family, case.chosen, _ROWS):
+    for part in filter(wanted, parts(case.family, case.chosen, _ROWS)):
         unit = upstream_unit(case, upstream, part)
         hosts = dict(zip(unit.roots, (row.host_name for row in part.rows), strict=True))
         yield Task(unit, port_unit(case, part, emitted), hosts, upstream, port)
@@ -148,9 +150,9 @@ def _run_fresh(tasks: list[Task], jobs: int) -> Iterator[tuple[Task, Outcome]]:
             raise
 
 
-def compare(task: Task) -> Outcome:
-    """Compile the unit of each side and compare their kernels."""
-    upstream = Module(compiled(task.upstream, task.upstream_side))
+def compare(task: Task, known: Module | None = None) -> Outcome:
+    """Compile the unit of each side and compare their kernels. `known`: upstream's module, compiled before."""
+    upstream = known or Module(compiled(task.upstream, task.upstream_side))
     port = Module(compiled(task.port, task.port_side))
     pairs = {
         key: Pair(upstream.pointee(variable), port.pointee(task.port.roots[key]))

@@ -50,8 +50,8 @@ class Expected:
 def prove_compiled_interface(case: Case) -> Proof:
     """The port's kernel, for every chosen host name, against Apple's; gates against upstream's tree."""
     family = case.family
-    upstream, side = declarations(upstream_side(case)), port_side(case)
-    port = declarations(side)
+    upstream, side = declarations(upstream_side(case), case.family), port_side(case)
+    port = declarations(side, case.family)
     compiled = compiled_kernels(case)
     emitted = {row.host_name: row for row in emitted_instantiations(case)}
     rows = {}

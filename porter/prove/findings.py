@@ -23,9 +23,7 @@ class Finding:
     what: str
 
 
-def conclude(
-    case: Case, claim: str, witness: str, findings: list[Finding], status: Status = Status.PROVED
-) -> Proof:
+def conclude(case: Case, claim: str, witness: str, findings: list[Finding], status: Status = Status.PROVED) -> Proof:
     """A proof over all findings: DIFFERS with the smallest case that is out of bounds, else `status`."""
     name = case.family.name
     wrong = sorted((f for f in findings if not f.worst <= 1.0), key=lambda f: f.size)

@@ -12,6 +12,7 @@ Apple's compiler recorded about its own (porter/prove/compiled_interface.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import zip_longest
 
 from porter.errors import ProofError
@@ -36,14 +37,15 @@ def prove_interface(case: Case) -> Proof:
     family, rename = case.family, Renames(case.target)
     upstream, port = upstream_side(case), port_side(case)
     emitted = emitted_instantiations(case)
-    mine, theirs = declarations(upstream), declarations(port)
-    seen, ported = shapes(upstream, family, rename.text), shapes(port, family, lambda text: text)
-    hidden = hidden_overloads(upstream, rename.text), hidden_overloads(port, lambda text: text)
+    facts = upstream_facts(case, upstream)
+    mine, theirs = facts.kernels, declarations(port, family)
+    seen, ported = facts.shapes, shapes(port, family, lambda text: text)
+    hidden = facts.hidden, hidden_overloads(port, lambda text: text)
     gate_notes: dict[str, None] = {}
     of_kernel: dict[str, list[str]] = {}
     for kernel in family.kernels:
-        notes, problems = gates(_found(mine, kernel.name, upstream), kernel, family)
-        gate_notes.update(dict.fromkeys(notes))
+        about_gates, problems = gates(_found(mine, kernel.name, upstream), kernel, family)
+        gate_notes.update(dict.fromkeys(about_gates))
         problems += kernel_problems(mine[kernel.name], _found(theirs, kernel.name, port), family, rename)
         of_kernel[kernel.name] = [f"{kernel.name}: {problem}" for problem in problems]
     of_row = host_name_problems(case, emitted, rename)
@@ -65,7 +67,7 @@ def prove_interface(case: Case) -> Proof:
         *gate_notes,
     )
     counted = len(emitted) + arguments + len(kernels) + len(ported.functions) + len(ported.loops) + len(hidden[1])
-    problems = [
+    every = [
         *(one for found in of_kernel.values() for one in found),
         *(p for f in of_row.values() for p in f),
         *shared,
@@ -74,9 +76,34 @@ def prove_interface(case: Case) -> Proof:
         (row.host_name for row in case.rows),
         {row.host_name: [*of_row.get(row.host_name, []), *of_kernel[row.template]] for row in case.rows},
     )
-    why = shown(problems)
+    why = shown(every)
     status = Status.DIFFERS if why else Status.PROVED
     return Proof(Ring.CODE, family.name, CLAIM, WITNESS, status, counted, why, notes, results)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What upstream's syntax tree says, under the port's names."""
+
+    kernels: Mapping[str, KernelDeclaration]
+    shapes: Shapes
+    hidden: set[str]
+
+
+_facts: dict[tuple[str, ...], Facts] = {}
+_MOST_FACTS = 64
+
+
+def upstream_facts(case: Case, side: Side) -> Facts:
+    """Kept for as long as this process looks at one upstream: a mutation run asks some hundred times."""
+    key = (side.digest, side.main, case.target.digest, case.family.digest)
+    if key not in _facts:
+        while len(_facts) >= _MOST_FACTS:
+            del _facts[next(iter(_facts))]
+        rename = Renames(case.target)
+        found = shapes(side, case.family, rename.text)
+        _facts[key] = Facts(declarations(side, case.family), found, hidden_overloads(side, rename.text))
+    return _facts[key]
 
 
 def shown(problems: list[str]) -> str:
@@ -136,14 +163,25 @@ def host_name_problems(case: Case, emitted: Iterable[Instantiation], rename: Ren
 # The kernels
 
 
-def declarations(side: Side) -> Mapping[str, KernelDeclaration]:
-    """Every kernel of one side, by name. Raises ProofError where two are called alike."""
+def declarations(side: Side, family: Family) -> Mapping[str, KernelDeclaration]:
+    """Every kernel of one side, by name. Of overloads, those whose template parameters the family's tables do not fit
+    are none: nothing instantiates them. Raises ProofError where several are left."""
+    declared = declared_kernels(parse(side.main, side.files, skip_bodies=True))
+    names = [kernel.name for kernel in declared]
+    given = {table.kernel: len(table.arguments) for table in reversed(family.tables)}
     out: dict[str, KernelDeclaration] = {}
-    for kernel in declared_kernels(parse(side.main, side.files, skip_bodies=True)):
+    for kernel in declared:
+        if names.count(kernel.name) > 1 and not _takes(kernel, given.get(kernel.name, 0)):
+            continue
         if kernel.name in out:
             raise ProofError(f"{side.name} declares two kernels called {kernel.name}", where=kernel.file)
         out[kernel.name] = kernel
     return out
+
+
+def _takes(kernel: KernelDeclaration, count: int) -> bool:
+    required = sum(parameter.default is None for parameter in kernel.parameters)
+    return required <= count <= len(kernel.parameters)
 
 
 def _found(kernels: Mapping[str, KernelDeclaration], name: str, side: Side) -> KernelDeclaration:

@@ -125,9 +125,7 @@ class Module:
         """The symbols that `name`'s text mentions, itself left out, in order of first mention."""
         symbol = self.symbols[name]
         found = dict.fromkeys(_SYMBOL_OR_STRING.findall(self.text, symbol.start, symbol.end))
-        return tuple(
-            other for other in found if other[0] == "@" and other != name and not other.startswith("@llvm.")
-        )
+        return tuple(other for other in found if other[0] == "@" and other != name and not other.startswith("@llvm."))
 
     def is_leaf(self, name: str) -> bool:
         """Whether the name is all there is: a symbol that is only declared."""

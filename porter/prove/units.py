@@ -47,8 +47,8 @@ def parts(family: Family, rows: Sequence[Instantiation], size: int) -> Iterator[
     groups: dict[tuple[tuple[str, object], ...], tuple[Combination, list[Instantiation]]] = {}
     combinations = {kernel: family.combinations(kernel) for kernel in dict.fromkeys(row.template for row in rows)}
     for row in rows:
-        for combination in combinations[row.template]:
-            groups.setdefault(tuple(combination.items()), (combination, []))[1].append(row)
+        for one in combinations[row.template]:
+            groups.setdefault(tuple(one.items()), (one, []))[1].append(row)
     for combination, members in groups.values():
         for start in range(0, len(members), size):
             yield Part(tuple(members[start : start + size]), combination)

@@ -14,8 +14,8 @@ import pytest
 from porter.errors import ProofError
 from porter.model import Ring, Status, sha256
 from porter.prove.case import Case
-from porter.prove.flattened import prove_flattened
 from porter.prove.findings import Finding, conclude
+from porter.prove.flattened import prove_flattened
 from porter.prove.names import emitted_metal
 from porter.walk import Request, prove
 
@@ -88,13 +88,13 @@ def test_an_edit_that_no_kernel_shows_is_found(edited, name: str, old: str, new:
     assert any(name in proof.why for proof in proofs if proof.status is Status.DIFFERS)
 
 
-def test_the_smallest_wrong_case_is_told(families) -> None:
+def test_the_smallest_wrong_case_is_told(minimal) -> None:
     findings = [Finding(10, 0.5, "fine"), Finding(9, 3.0, "larger"), Finding(4, float("inf"), "smallest")]
-    proof = conclude(families[0], "a claim", "a witness", findings)
+    proof = conclude(minimal.case, "a claim", "a witness", findings)
     assert proof.status is Status.DIFFERS
     assert proof.why.startswith("2 of 3 cases; smallest: smallest")
 
 
-def test_no_case_is_no_proof(families) -> None:
+def test_no_case_is_no_proof(minimal) -> None:
     with pytest.raises(ValueError, match=r"empty|nothing was compared"):
-        conclude(families[0], "a claim", "a witness", [])
+        conclude(minimal.case, "a claim", "a witness", [])

@@ -33,7 +33,7 @@ from porter.prove.compare_kernels import Job
 from porter.prove.outcome import Outcome
 from porter.prove.outputs import make_jobs
 from porter.prove.workers import compare_all
-from porter.spec import Family, load_families
+from porter.spec import Family, load_families, present
 from porter.upstream import vendored
 
 PROCESSES = 2
@@ -90,8 +90,9 @@ def main() -> None:
     parser.add_argument("--sample", action="store_true", help="one kernel of each template and dtype")
     parser.add_argument("--limit", type=int, default=0, help="about so many kernels of each family")
     options = parser.parse_args()
-    families = [family for family in load_families(options.families or None) if family.cases]
-    sources = with_requests(vendored(options.root / "upstream_mlx"), families)
+    upstream = vendored(options.root / "upstream_mlx")
+    families = [family for family in present(load_families(options.families or None), upstream) if family.cases]
+    sources = with_requests(upstream, families)
     peak, stop = [0], threading.Event()
     threading.Thread(target=watch, args=(peak, stop), daemon=True).start()
     jobs = jobs_of(options.root, families, sources, not options.sample, options.limit)
