@@ -108,7 +108,7 @@ def _environment() -> str:
             toolchain.cpu_identity(),
             *versions,
             _code("porter.prove.compare_kernels"),
-            _code("porter.spec"),
+            _code("porter.family"),
         ]
     )
 
