@@ -89,7 +89,7 @@ def compare(job: Job) -> tuple[Outcome, ...]:
 def _outcome(job: Job, module: Any, plan: _Plan, kernels: Mapping[Wanted, Kernel | str]) -> Outcome:
     if plan.error:
         failed = Found("not run", 0, plan.error)
-        return Outcome(plan.request.row.host_name, failed if job.library else None, failed)
+        return Outcome(plan.request.row.host_name, failed if job.library and job.source else None, failed)
     return _Comparison(job, module, plan, [kernels[one] for one in plan.wanted]).outcome()
 
 

@@ -99,7 +99,8 @@ def _outcomes(child: _Child, job: Job) -> tuple[Outcome, ...]:
     except _Died as died:
         if len(job.rows) == 1:
             found = Found("not run", 0, f"the process that ran it ended: {died}")
-            return (Outcome(job.rows[0].host_name, found, found),)
+            apple = found if job.library and job.source else None
+            return (Outcome(job.rows[0].host_name, apple, found),)
         half = len(job.rows) // 2
         parts = (job.rows[:half], job.rows[half:])
         return tuple(one for rows in parts for one in _outcomes(child, replace(job, rows=rows)))

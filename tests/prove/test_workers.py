@@ -69,6 +69,13 @@ def test_what_crashes_a_child_is_blamed_and_the_others_are_done(tmp_path, childr
     assert "SIGSEGV" in found["scale_int32"].apple.why
 
 
+def test_a_crash_says_nothing_of_a_side_that_is_not_there(tmp_path, children):
+    children("os.kill(os.getpid(), 11)")
+    found = ran([scaled.job(tmp_path, library=None)])["scale_int32"]
+    assert found.apple is None
+    assert found.expected.status == "not run"
+
+
 def test_what_never_ends_is_stopped(tmp_path, children, monkeypatch):
     children("while integer: pass")
     monkeypatch.setattr(workers, "JOB_SECONDS", 20.0)
