@@ -33,17 +33,18 @@ WITNESS = "numpy, float64"
 
 @dataclass(frozen=True)
 class _Case:
-    """`group`: threads; 0 for what the row needs. `stride`: of the weight and the bias."""
+    """`group`: threads; 0 for what the row needs. `stride`: of the weight; `bias_stride`: of the bias."""
 
     size: int
     kinds: tuple[str, ...]
     group: int = 0
     stride: int = 1
+    bias_stride: int = 1
 
     def __str__(self) -> str:
         return (
             f"{len(self.kinds)} rows of {self.size}: {', '.join(self.kinds)}; "
-            f"{self.group} threads, stride {self.stride} of the weight"
+            f"{self.group} threads, strides {self.stride} and {self.bias_stride} of weight and bias"
         )
 
 
@@ -67,10 +68,10 @@ def _cases(request: Request, second: str) -> list[_Case]:
     limit = int(request.axes["limit"])
     if "looped" in request.row.template:
         cases = [_Case(limit + 5, (ORDINARY, second), MAX_THREADS)]
-        more = [_Case(limit + 1000, (NAN, ORDINARY), 736, 2), _Case(997, (ORDINARY, EXTREME), 96)]
+        more = [_Case(limit + 1000, (NAN, ORDINARY), 736, 2, 3), _Case(997, (ORDINARY, EXTREME), 96)]
     else:
         cases = [_Case(1275, (ORDINARY, second, ONE_PLUS))]
-        more = [_Case(limit, (ORDINARY,)), _Case(251, (ORDINARY, NAN), stride=2), _Case(256, (EXTREME,), stride=0)]
+        more = [_Case(limit, (ORDINARY,)), _Case(251, (ORDINARY, NAN), 0, 2, 0), _Case(256, (EXTREME,), 0, 0)]
         more += [_Case(1, (ORDINARY,))] if _is_rms(request) else []
     return cases + (more if request.thorough else [])
 
@@ -82,15 +83,16 @@ def _is_rms(request: Request) -> bool:
 def _forward(request: Request, rng: np.random.Generator, case: _Case, constants: Mapping[str, Value]) -> Launch:
     dtype = str(request.axes["dtype"])
     x = rows(rng, case.kinds, case.size, dtype)
-    length = max(case.size * case.stride, 1)
-    vectors = {"w": encode(rng.uniform(0.5, 1.5, length), dtype)}
-    if not _is_rms(request):
-        vectors["b"] = encode(rng.uniform(-1, 1, length), dtype)
+    strides = {"w": case.stride} if _is_rms(request) else {"w": case.stride, "b": case.bias_stride}
+    lengths = {name: max(case.size * stride, 1) for name, stride in strides.items()}
+    vectors = {"w": encode(rng.uniform(0.5, 1.5, lengths["w"]), dtype)}
+    if "b" in lengths:
+        vectors["b"] = encode(rng.uniform(-1, 1, lengths["b"]), dtype)
     out = 1 + len(vectors)
     buffers: dict[int, Array | bytes] = {0: x, out: empty(x.shape, dtype), out + 1: scalar(EPSILON, "float32")}
     buffers[out + 2] = scalar(case.size, "uint32")
-    for i, vector in enumerate(vectors.values()):
-        buffers[1 + i], buffers[out + 3 + i] = vector, scalar(case.stride, "uint32")
+    for i, (name, vector) in enumerate(vectors.items()):
+        buffers[1 + i], buffers[out + 3 + i] = vector, scalar(strides[name], "uint32")
     return Launch(
         what=str(case),
         buffers=buffers,
@@ -127,7 +129,8 @@ def expected(request: Request, launch: Launch) -> Mapping[int, Array] | None:
     if EXTREME in case.kinds:
         return None
     x = decode(notes["x"], dtype)
-    w, b = (_vector(decode(notes[name], dtype), case) if name in notes else 0.0 for name in ("w", "b"))
+    w = _vector(decode(notes["w"], dtype), case.stride, case.size)
+    b = _vector(decode(notes["b"], dtype), case.bias_stride, case.size) if "b" in notes else 0.0
     with np.errstate(invalid="ignore"):
         centred = x if _is_rms(request) else x - x.mean(axis=1, keepdims=True)
         scale = 1 / np.sqrt((centred**2).mean(axis=1, keepdims=True) + EPSILON)
@@ -142,6 +145,6 @@ def expected(request: Request, launch: Launch) -> Mapping[int, Array] | None:
     return {3: scale * (inner - mean - share), 4: g * normal if launch.constants["has_w"] else untouched}
 
 
-def _vector(stored: Array, case: _Case) -> Array:
-    """The values that a kernel reads of a weight or a bias, one for each column, or one for all."""
-    return np.asarray(stored[:: max(case.stride, 1)][: case.size])
+def _vector(stored: Array, stride: int, size: int) -> Array:
+    """The values that a kernel reads of a weight or a bias, one for each of `size` columns, or one for all."""
+    return np.asarray(stored[:: max(stride, 1)][:size])

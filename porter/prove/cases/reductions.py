@@ -48,6 +48,8 @@ def operand(rng: np.random.Generator, op: str, dtype: str, size: int, kind: str)
         return _with_special(rng, values, dtype) if kind == SPECIAL else values
     if op in ("and", "or"):
         return _truths(rng, dtype, size, mostly=op == "and")
+    if kind == SPECIAL and dtype == "complex64":
+        return _with_half_nan(rng, size)
     with np.errstate(invalid="ignore"):  # NaN as a part of a complex number
         pool = np.concatenate([awkward(rng, 30, dtype), ordinary(rng, 10, dtype)])
     values = rng.choice(without_denormals(pool, dtype), size)
@@ -92,6 +94,16 @@ def _with_special(rng: np.random.Generator, values: Array, dtype: str) -> Array:
     half = max(out.size // 2, 1)
     for value, place in ((np.inf, rng.integers(half)), (-np.inf, half + rng.integers(half) - 1), (np.nan, -1)):
         out[place] = encode(np.array([value]), dtype)[0]
+    return out
+
+
+def _with_half_nan(rng: np.random.Generator, size: int) -> Array:
+    """Complex numbers, early ones of which have a NaN as their real part, and late ones as their imaginary part: few,
+    so that some results are made of one kind alone, which decides whether the other part of them is right."""
+    out = ordinary(rng, size, "complex64")
+    third = max(size // 3, 1)
+    out.real[rng.integers(third, size=2)] = np.nan
+    out.imag[size - third + rng.integers(third, size=2)] = np.nan
     return out
 
 

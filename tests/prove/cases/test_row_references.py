@@ -46,17 +46,18 @@ def test_logsumexp(host_name):
         np.testing.assert_allclose(found[1], theirs.numpy(), rtol=1e-13, atol=1e-13)
 
 
-def columns(stored, case):
-    """What a kernel reads of a weight, as a parameter of torch."""
-    values = double(stored)[:: max(case.stride, 1)][: case.size]
-    return values.expand(case.size).clone()
+def columns(stored, stride, size):
+    """What a kernel reads of a weight or a bias, as a parameter of torch."""
+    values = double(stored)[:: max(stride, 1)][:size]
+    return values.expand(size).clone()
 
 
 @pytest.mark.parametrize("host_name", ["layer_normfloat32", "layer_norm_loopedfloat32"])
 def test_layer_norm(host_name):
     for launch, found in references("layer_norm", host_name):
         case = launch.notes["case"]
-        w, b = (columns(launch.buffers[slot], case) for slot in (1, 2))
+        w = columns(launch.buffers[1], case.stride, case.size)
+        b = columns(launch.buffers[2], case.bias_stride, case.size)
         x = double(launch.buffers[0])
         theirs = torch.nn.functional.layer_norm(x, (case.size,), w, b, EPSILON)
         np.testing.assert_allclose(found[3], theirs.numpy(), rtol=1e-9, atol=1e-9)
@@ -67,7 +68,7 @@ def test_rms_norm(host_name):
     for launch, found in references("rms_norm", host_name):
         case = launch.notes["case"]
         theirs = torch.nn.functional.rms_norm(
-            double(launch.buffers[0]), (case.size,), columns(launch.buffers[1], case), EPSILON
+            double(launch.buffers[0]), (case.size,), columns(launch.buffers[1], case.stride, case.size), EPSILON
         )
         np.testing.assert_allclose(found[2], theirs.numpy(), rtol=1e-9, atol=1e-12)
 
@@ -88,7 +89,7 @@ def test_gradients(name, host_name):
         case, has_w = launch.notes["case"], launch.constants["has_w"]
         both.add(has_w)
         x, g = double(launch.buffers[0]).requires_grad_(), double(launch.buffers[2])
-        w = columns(launch.buffers[1], case)
+        w = columns(launch.buffers[1], case.stride, case.size)
         each = w.expand(x.shape).clone().requires_grad_()  # a weight for every row: its gradient is not summed
         if name == "layer_norm":
             normal = torch.nn.functional.layer_norm(x, (case.size,), eps=EPSILON)
