@@ -47,8 +47,23 @@ def test_two_machines_write_the_same_bytes(tmp_path: Path, root: Path) -> None:
     assert contents(other / "generated") == contents(root / "generated")
 
 
-def test_the_repositorys_lock_is_what_sync_writes(root: Path) -> None:
-    assert (REPOSITORY / "generated" / "LOCK.json").read_bytes() == (root / "generated" / "LOCK.json").read_bytes()
+def test_the_repositorys_lock_names_what_sync_writes(root: Path) -> None:
+    """The repository's is that of the full source, of which a wheel yields the greater part, byte for byte."""
+    whole, mine = (json.loads((folder / "generated" / "LOCK.json").read_text()) for folder in (REPOSITORY, root))
+    assert (whole["revision"], whole["rules"]) == (mine["revision"], mine["rules"])
+    assert mine["files"].items() < whole["files"].items()
+
+
+def test_a_lock_that_names_more_stays_and_says_what_is_here(tmp_path: Path, root: Path) -> None:
+    whole = (REPOSITORY / "generated" / "LOCK.json").read_bytes()
+    (tmp_path / "generated").mkdir()
+    (tmp_path / "generated" / "LOCK.json").write_bytes(whole)
+    assert sync(tmp_path, "--provider", "wheel").returncode == 0
+    files = contents(tmp_path / "generated")
+    assert files.pop("LOCK.json") == whole
+    here = json.loads(files.pop("HERE.json"))
+    assert sorted(files) == here
+    assert "up to date" in sync(tmp_path).stdout
 
 
 BODIES_IN_METAL_FILES = {"ArgReduce", "Conv", "Fence", "Gemv", "LayerNorm", "Random", "RmsNorm", "Rope"}

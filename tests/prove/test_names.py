@@ -100,7 +100,7 @@ def yaml_case(family: Family) -> Case:
 
 
 def test_the_yaml_files_together_name_all_14804_kernels_of_apples_library(library):
-    cases = [yaml_case(family) for family in load_families()]
+    cases = [yaml_case(family) for family in load_families() if family.since is None]
     proof = whole_library(cases)
     assert (proof.why, proof.status, proof.cases) == ("", Status.PROVED, 14_804)
     assert f"624 NAX names are {METAL_4}" in proof.notes
