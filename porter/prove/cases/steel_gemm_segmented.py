@@ -42,18 +42,31 @@ WITNESS = mlx_arrays.WITNESS
 
 
 def launches(request: Request) -> Iterator[Launch]:
-    """A launch for each chosen combination of constants; NaN and infinity in one of a thorough request."""
+    """A launch for each chosen combination of constants; NaN and infinity in one of a thorough request.
+
+    A thorough one of NAX has another with two tiles side by side: elsewhere there is one.
+    """
     rng = request.rng()
     for i, constants in enumerate(chosen(request)):
         yield _launch(request, rng, constants, i, request.thorough and i == 1)
+    _, bn, bk = tiles(request)
+    if request.thorough and bk > LONG:
+        several = {"segments_contiguous": True, "align_M": False, "align_N": False}
+        yield _launch(request, rng, several, 0, special=False, size=(37, bn + 9))
 
 
 def _launch(
-    request: Request, rng: np.random.Generator, constants: Mapping[str, Value], number: int, special: bool
+    request: Request,
+    rng: np.random.Generator,
+    constants: Mapping[str, Value],
+    number: int,
+    special: bool,
+    size: tuple[int, int] | None = None,
 ) -> Launch:
+    """`size`: M and N, where they do not follow from the constants."""
     dtype, axes = str(request.axes["dtype"]), request.axes
     _, _, bk = tiles(request)
-    m, n, _ = sizes(request, constants, number)
+    m, n = size or sizes(request, constants, number)[:2]
     k = 2 * bk + 7
     if constants["segments_contiguous"]:
         ends = [(0, k), (bk - 3, 2 * bk - 3), (5, 5)]

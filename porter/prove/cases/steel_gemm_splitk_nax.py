@@ -46,10 +46,10 @@ class Split:
 def launches(request: Request) -> Iterator[Launch]:
     """A launch for each chosen combination of constants, of the splits in turn (a thorough request: each of both).
 
-    NaN and infinity stand in one of a thorough request.
+    NaN and infinity stand in one of a thorough request; in another one there are several tiles, swizzled.
     """
     rng = request.rng()
-    _, _, bk = tiles(request)
+    bm, bn, bk = tiles(request)
     every = (
         Split(bk + 45, bk),  # whole steps, then a rest of one
         Split(2 * bk // 4 + 1, bk // 4, 1),  # no whole step, and a part of one element
@@ -59,8 +59,9 @@ def launches(request: Request) -> Iterator[Launch]:
         number = i if request.thorough else _turn(constants)
         yield _launch(request, rng, constants, number, every[number % len(every)], request.thorough and i == 1)
     if request.thorough:
-        two = {"align_M": True, "align_N": False}
-        yield _launch(request, rng, two, 0, Split(bk + 45, bk, 1), special=False, rows=3)
+        several = {"align_M": True, "align_N": False}
+        split = Split(bk + 45, bk, 1)
+        yield _launch(request, rng, several, 0, split, special=False, size=(3 * bm, bn + 9))
 
 
 def _turn(constants: Mapping[str, Value]) -> int:
@@ -75,13 +76,13 @@ def _launch(
     number: int,
     split: Split,
     special: bool,
-    rows: int = 1,
+    size: tuple[int, int] | None = None,
 ) -> Launch:
-    """`rows`: how many times as high as the constants want it the result is."""
+    """`size`: M and N, where they do not follow from the constants (a tile, or a part of one)."""
     dtype, axes = str(request.axes["dtype"]), request.axes
     bm, bn, bk = tiles(request)
-    m, n, _ = sizes(request, constants, number)
-    m, k, ends = rows * m, split.k, split.ends
+    m, n = size or sizes(request, constants, number)[:2]
+    k, ends = split.k, split.ends
     padding = 2 * (number % 2)
     a = stack(
         rng, (), m, k, dtype, transposed=bool(axes["transpose_a"]), padding=padding, special=special, numbers=eighths

@@ -8,21 +8,20 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from porter.errors import ProofError
-from porter.metal import air
 from porter.metal.air_library import AirLibrary
-from porter.model import Field, Location, ParamsStruct
+from porter.model import ParamsStruct
 from porter.prove.agreement import compare_values, tolerance_for
 from porter.prove.buffers import run
 from porter.prove.launch import Request
 from porter.spec import load_families
 
 from ...metal.macos_wheels import MLX_0_30_1, file_of, opened
+from .shown import shown_structs
 
 FAMILIES = {
     family.name: family
@@ -43,7 +42,6 @@ FAMILIES = {
         ]
     )
 }
-HERE = Location("mlx.metallib", 1)
 NAX = ("steel_gemm_fused_nax", "steel_gemm_gather_nax")
 # The kernels whose arguments show the structs, and what Apple's compiler does not say of a template.
 SHOWN = {
@@ -91,26 +89,7 @@ def apple() -> Iterator[AirLibrary]:
 
 @pytest.fixture(scope="module")
 def structs() -> dict[str, ParamsStruct]:
-    path: Path = file_of(MLX_0_30_1)
-    functions = {one.name: one for one in air.functions(path) if one.name in SHOWN}
-    found = {}
-    for name, suffix in SHOWN.items():
-        for argument in air.kernel(air.bitcode(path, functions[name])).arguments:
-            if argument.fields:
-                struct = argument.type.rpartition("::")[2]
-                struct += suffix if struct == "MLXConvParams" else ""
-                fields = tuple(
-                    Field(
-                        one.name,
-                        f"{one.type}[{one.array_length}]" if one.array_length else one.type,
-                        one.offset,
-                        one.size * max(one.array_length, 1),
-                        HERE,
-                    )
-                    for one in argument.fields
-                )
-                found[struct] = ParamsStruct(struct, fields, argument.size, argument.align, HERE)
-    return found
+    return shown_structs(file_of(MLX_0_30_1), SHOWN)
 
 
 def request_of(name, structs, *, thorough=False):
