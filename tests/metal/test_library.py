@@ -247,3 +247,32 @@ def test_threadgroup_memory_that_the_host_sizes():
         kernel({0: out}, (64,), (64,))
     with pytest.raises(MetalError, match="needs 32784 bytes of threadgroup memory, more than the 32768"):
         kernel({0: out}, (64,), (64,), {1: 32784})
+
+
+def test_kernels_of_one_unit_do_not_pay_for_each_others_threadgroup_memory():
+    """Three kernels of 16 KiB each: more than there is together. Each fills its memory before any reads it."""
+    source = """
+#include <metal_stdlib>
+using namespace metal;
+template <int N>
+__attribute__((noinline)) void turned(threadgroup int* memory, device int* out, uint i) {
+  for (uint j = i; j < 4096; j += 32) memory[j] = int(j) * N;
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  out[i] = memory[4095 - i];
+}
+template <int N>
+[[kernel]] __attribute__((noinline)) void k(device int* out [[buffer(0)]], uint i [[thread_index_in_threadgroup]]) {
+  threadgroup int memory[4096];
+  turned<N>(memory, out, i);
+}
+template [[host_name("one")]] [[kernel]] decltype(k<1>) k<1>;
+template [[host_name("two")]] [[kernel]] decltype(k<2>) k<2>;
+template [[host_name("three")]] [[kernel]] decltype(k<3>) k<3>;
+"""
+    for optimised_less in (False, True):
+        unit = compile_source(source)
+        for kernel in load(unit, once=optimised_less):
+            out = np.zeros(32, np.int32)
+            kernel({0: out}, threads=(32,), group=(32,))
+            factor = {"one": 1, "two": 2, "three": 3}[kernel.name]
+            assert (out == factor * (4095 - np.arange(32))).all()
