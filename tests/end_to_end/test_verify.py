@@ -10,14 +10,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from porter.prove.code import CLAIM as BODY_CLAIM
-from porter.prove.names import WHOLE_CLAIM
-from porter.spec import Family
 
 pytest.importorskip("torch", reason="needs the verify extra")
 pytest.importorskip("mlx.core", reason="needs the verify extra")
@@ -30,57 +25,34 @@ def verify(root: Path, *arguments: str) -> tuple[int, list[dict[str, object]], s
 
 
 HOLDS = ("proved", "sampled", "equal after O1")
-COMPILED_ONLY = {"arg_reduce", "conv", "fence", "gemv", "layer_norm", "random", "rms_norm", "rope"}
+COMPILED_ONLY = ("layer_norm", "fence")  # a wheel lacks their bodies
+CHOSEN = ("arange", *COMPILED_ONLY)  # `verify` without --family looks at all; it takes some minutes
+FAMILIES = [word for name in CHOSEN for word in ("--family", name)]
 
 
 @pytest.fixture(scope="module")
 def proofs(root: Path) -> list[dict[str, object]]:
-    """A sample of every family, from the wheel: every kernel that its headers hold, every dtype at least once."""
-    status, found, errors = verify(root)
+    """Some families in all rings, from the wheel."""
+    status, found, errors = verify(root, *FAMILIES)
     assert [(p["family"], p["claim"], p["why"]) for p in found if p["status"] not in HOLDS] == []
     assert status == 0, errors
     return found
 
 
-def test_every_family_is_in_every_ring(proofs: list[dict[str, object]], families: tuple[Family, ...]) -> None:
+def test_every_family_is_in_every_ring_that_has_its_source(proofs: list[dict[str, object]]) -> None:
     for ring in ("names", "layouts", "code", "outputs"):
         there = {proof["family"] for proof in proofs if proof["ring"] == ring} - {"all families"}
-        compiled_only = COMPILED_ONLY if ring == "code" else set()  # a wheel lacks their bodies
-        assert there | compiled_only == {family.name for family in families}, ring
+        assert there == set(CHOSEN) - set(COMPILED_ONLY if ring == "code" else ()), ring
 
 
-def test_the_tables_are_the_whole_library(proofs: list[dict[str, object]]) -> None:
-    (whole,) = [proof for proof in proofs if proof["claim"] == WHOLE_CLAIM]
-    assert (whole["status"], whole["cases"]) == ("proved", 14_804)
-    assert any("624 NAX names" in str(note) for note in whole["notes"])  # type: ignore[attr-defined]
-
-
-def test_sampled_values_are_never_called_proved(proofs: list[dict[str, object]]) -> None:
-    bodies = [p for p in proofs if p["ring"] == "code" and p["family"] == "fft" and p["claim"] == BODY_CLAIM]
-    assert [proof["status"] for proof in bodies] == ["sampled"]
-
-
-def test_a_second_run_recalls_everything(root: Path, proofs: list[dict[str, object]]) -> None:
-    status, again, _ = verify(root)
+def test_a_second_run_recalls_everything_but_the_second_port(root: Path, proofs: list[dict[str, object]]) -> None:
+    status, again, _ = verify(root, *FAMILIES)
     assert status == 0
     assert [(p["family"], p["claim"], p["status"], p["cases"]) for p in again] == [
         (p["family"], p["claim"], p["status"], p["cases"]) for p in proofs
     ]
-    recalled = [proof for proof in again if any("recalled" in str(note) for note in proof["notes"])]  # type: ignore[attr-defined]
-    assert len(again) - len(recalled) == 2  # the second port, and the claim about all families
-
-
-def test_the_report_of_it_is_one_page(root: Path, proofs: list[dict[str, object]], look: Callable[..., str]) -> None:
-    page = root / "generated" / "report" / "index.html"
-    text = look("", page)
-    assert f"{len(proofs)} of {len(proofs)}" in text
-    assert "16,275" in text  # kernels in the tables
-    for family in ("binary", "steel_attention", "gemv"):
-        assert family in text
-    assert "not ported here" in look("#/family/gemv", page)
-    kernel = look("#/kernel/binary/vv_Addfloat32", page)
-    for said in ("binary_vv", "device", "computes what Apple's compiled kernel computes", "bit for bit"):
-        assert said in kernel
+    fresh = [p["claim"] for p in again if not any("recalled" in str(note) for note in p["notes"])]  # type: ignore[attr-defined]
+    assert fresh == ["generated/ is what the rules make of the pin"]
 
 
 def test_what_differs_fails_the_command(tmp_path: Path, root: Path) -> None:
