@@ -88,7 +88,7 @@ def _declarations(text: str, family: Family) -> str:
     """What stands outside of functions, without what the port has elsewhere by decision: a function constant is a
     template parameter or has a macro's value, and explicit instantiations stand in the table."""
     names = "|".join(constant.name for constant in family.constants)
-    lowered = re.compile(rf"[^;{{}}]*\b(?:{names})\s*=\s*\w+\s*;") if names else None
+    lowered = re.compile(rf"[^;{{}}]*\bconstant\b[^;{{}}]*\b(?:{names})\s*=\s*\w+\s*;") if names else None
     for pattern in (_FUNCTION_CONSTANT, _INSTANTIATION, lowered):
         text = pattern.sub(";", text) if pattern is not None else text
     return text

@@ -1,21 +1,33 @@
 # SPDX-FileCopyrightText: 2026 The steel-port authors
 # SPDX-License-Identifier: BSD-3-Clause
-"""Showing one mutant to the rings, and proving that what none finds is equivalent."""
+"""Showing mutants to the rings, and proving that what none finds is equivalent.
+
+First every mutant alone: each ring on a sample of the rows of the family it was drawn for, and of the smallest family
+that includes the file. What survives that is looked at in every row and combination of every family that includes the
+file. Nearly all of it is code that no kernel reaches, so survivors are first compiled together, one of each file, and
+their kernels' IR compared with that of the port as it stands; only where that differs is a mutant compiled alone again.
+"""
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+from porter.cache import cache_dir, write_atomically
 from porter.errors import MetalError, ParseError, ProofError, SteelPortError
 from porter.model import Proof, Status, sha256
 from porter.prove.case import Case
 from porter.prove.code import Outcome, Task, compare, compiled, make_tasks
+from porter.prove.compile import toolchain_digest
 from porter.prove.compiled_interface import prove_compiled_interface
 from porter.prove.interface import prove_interface
 from porter.prove.ir import Module
@@ -42,33 +54,38 @@ class Examiner:
     cases: tuple[Case, ...]
     outputs: Callable[[Case], str] | None = None
     _modules: dict[str, Module] = field(default_factory=dict, repr=False)
-    _written: dict[str, str] = field(default_factory=dict, repr=False)
+    _reached: dict[str, tuple[Case, ...]] = field(default_factory=dict, repr=False)
 
     def __getstate__(self) -> dict[str, object]:
         portable = tuple(replace(case, progress=_silent, jobs=1) for case in self.cases)
-        return {"cases": portable, "outputs": self.outputs, "_modules": {}, "_written": {}}
+        return {"cases": portable, "outputs": self.outputs, "_modules": {}, "_reached": {}}
 
-    def examine(self, mutant: Mutant) -> Examined:
-        """Show the mutant to the rings. Raises ProofError where a ring finds something without it."""
+    def examine(self, mutant: Mutant) -> Examined | None:
+        """Show the mutant to the rings on a sample; None where none finds it."""
+        with self._changed((mutant,)) as folder:
+            first = dict.fromkeys((mutant.family, self.reached(mutant)[0].family.name))
+            found = (self.quick(mutant, with_change(self.case(name), folder)) for name in first)
+            return next(filter(None, found), None)
+
+    def reached(self, mutant: Mutant) -> tuple[Case, ...]:
+        """The families that include the mutated file, the smallest first."""
+        if mutant.file not in self._reached:
+            self._reached[mutant.file] = tuple(including(self.cases, mutant.file))
+        return self._reached[mutant.file]
+
+    @contextmanager
+    def _changed(self, mutants: Sequence[Mutant]) -> Iterator[Path]:
+        """A copy of the overlay by links, but for the mutants' files, of which each has one."""
+        case = self.cases[0]
         with tempfile.TemporaryDirectory(prefix="steel-port-mutant-") as temporary:
             folder = Path(temporary) / "generated"
-            reached = list(including(self.cases, mutant.file))
-            self._lay_out(mutant, reached[0], folder)
-            for case in reached:
-                if found := self.quick(mutant, with_change(case, folder)):
-                    return found
-            try:
-                return self._thorough(mutant, reached, folder)
-            except _REFUSED as error:
-                return Examined(mutant, "body", f"refused: {error.what[:_SHOWN]}")
-
-    def _lay_out(self, mutant: Mutant, case: Case, folder: Path) -> None:
-        """A copy of the overlay by links, but for the one file."""
-        shutil.copytree(case.overlay_root, folder, copy_function=_linked)
-        path = folder / source_root(case).relative_to(case.overlay_root) / mutant.file
-        text = path.read_text(encoding="utf-8")
-        path.unlink()  # the link, not the file behind it
-        path.write_text(mutated(text, mutant.change), encoding="utf-8")
+            shutil.copytree(case.overlay_root, folder, copy_function=_linked)
+            for mutant in mutants:
+                path = folder / source_root(case).relative_to(case.overlay_root) / mutant.file
+                text = path.read_text(encoding="utf-8")
+                path.unlink()  # the link, not the file behind it
+                path.write_text(mutated(text, mutant.change), encoding="utf-8")
+            yield folder
 
     def quick(self, mutant: Mutant, case: Case) -> Examined | None:
         """The rings on a sample of the rows, each with its first and last combination of constants."""
@@ -109,47 +126,73 @@ class Examiner:
 
     # -- what no ring found so
 
-    def _thorough(self, mutant: Mutant, reached: Sequence[Case], folder: Path) -> Examined:
-        """Every row with every combination, then Apple's metadata, then the outputs; else the proof that it is the
-        same code."""
-        count = after = 0
-        for case in reached:
-            whole = replace(with_change(case, folder), everything=True)
-            upstream, port, original = upstream_side(whole), port_side(whole), port_side(case)
-            originals = list(make_tasks(replace(case, everything=True), upstream, original))
-            for task, before in zip(make_tasks(whole, upstream, port), originals, strict=True):
-                count += len(task.hosts)
-                if self._code(before) == _digest(task):
-                    continue
-                outcome = compare(task)
-                if wrong := _wrong(outcome):
-                    return Examined(mutant, "body", f"{case.family.name}: {wrong[:_SHOWN]}")
-                after += len(outcome.verdicts)
-        if found := self._others(mutant, reached, folder):
-            return found
+    def same_code(self, mutants: Sequence[Mutant], family: str) -> tuple[int, bool]:
+        """How many kernels the family has, with their combinations, and whether all keep their IR under `mutants`."""
+        with self._changed(mutants) as folder:
+            count = 0
+            try:
+                for task, before in self._whole(family, folder):
+                    count += len(task.hosts)
+                    if self._code(before) != _digest(task):
+                        return count, False
+            except _REFUSED:
+                return count, False
+            return count, True
+
+    def alone(self, mutant: Mutant, differing: Sequence[str], kept: int) -> Examined:
+        """What a mutant comes to whose sampled kernels are equal. `differing`: the families whose IR it changes, or
+        may; `kept`: how many kernels of other families keep theirs."""
+        after = 0
+        with self._changed((mutant,)) as folder:
+            for family in differing:
+                try:
+                    for task, before in self._whole(family, folder):
+                        outcome = compare(task) if self._code(before) != _digest(task) else Outcome(0, ())
+                        if wrong := _wrong(outcome):
+                            return Examined(mutant, "body", f"{family}: {wrong[:_SHOWN]}")
+                        after += len(outcome.verdicts)
+                        kept += len(task.hosts)
+                except _REFUSED as error:
+                    return Examined(mutant, "body", f"{family}: refused: {error.what[:_SHOWN]}")
+            if found := self._others(mutant, folder):
+                return found
         if not shown_in_ir(mutant):
             return Examined(mutant, None, "IR does not show this kind of change")
-        proof = f"{count} kernels of {len(reached)} families keep their IR"
+        families = len(self.reached(mutant))
+        proof = f"{kept:,} kernels of {families} {'families' if families > 1 else 'family'} keep their IR"
         return Examined(mutant, None, "", f"{proof}, {after} of them after O1" if after else proof)
 
-    def _code(self, task: Task) -> str:
-        """The digest of the IR of the port's unit as it stands."""
-        key = sha256(f"{task.port.text}{task.port_side.digest}".encode())
-        if key not in self._written:
-            self._written[key] = _digest(task)
-        return self._written[key]
+    def _whole(self, family: str, folder: Path) -> Iterator[tuple[Task, Task]]:
+        """Every unit of the family on a changed overlay, and on the overlay as it stands."""
+        case = replace(self.case(family), everything=True)
+        whole = replace(with_change(case, folder), everything=True)
+        upstream = upstream_side(case)
+        before = make_tasks(case, upstream, port_side(case))
+        yield from zip(make_tasks(whole, upstream, port_side(whole)), before, strict=True)
 
-    def _others(self, mutant: Mutant, reached: Sequence[Case], folder: Path) -> Examined | None:
-        for case in reached:
-            changed = with_change(case, folder)
-            try:
-                compiled_too = case.family.table is not None and not is_nax(case.family)
-                if compiled_too and (why := _differs(prove_compiled_interface(changed))):
-                    return Examined(mutant, "interface", f"{case.family.name}: {why[:_SHOWN]}")
-                if not shown_in_ir(mutant) and self.outputs is not None and (why := self.outputs(changed)):
-                    return Examined(mutant, "outputs", f"{case.family.name}: {why[:_SHOWN]}")
-            except _REFUSED as error:
-                return Examined(mutant, "interface", f"{case.family.name}: refused: {error.what[:_SHOWN]}")
+    def case(self, family: str) -> Case:
+        return next(case for case in self.cases if case.family.name == family)
+
+    def _code(self, task: Task) -> str:
+        """The digest of the IR of the port's unit as it stands; kept, since every survivor asks for it."""
+        key = sha256(f"{toolchain_digest()}{task.port.text}{task.port_side.digest}".encode())
+        place = cache_dir("mutation") / key
+        if not place.is_file():
+            write_atomically(place, _digest(task).encode())
+        return place.read_text()
+
+    def _others(self, mutant: Mutant, folder: Path) -> Examined | None:
+        """What Apple's metadata show, and, of what IR does not, the outputs: of the family the mutant was drawn for."""
+        case = self.case(mutant.family)
+        changed = with_change(case, folder)
+        try:
+            compiled_too = case.family.table is not None and not is_nax(case.family)
+            if compiled_too and (why := _differs(prove_compiled_interface(changed))):
+                return Examined(mutant, "interface", f"{case.family.name}: {why[:_SHOWN]}")
+            if not shown_in_ir(mutant) and self.outputs is not None and (why := self.outputs(changed)):
+                return Examined(mutant, "outputs", f"{case.family.name}: {why[:_SHOWN]}")
+        except _REFUSED as error:
+            return Examined(mutant, "interface", f"{case.family.name}: refused: {error.what[:_SHOWN]}")
         return None
 
 
@@ -198,11 +241,44 @@ def examine_all(examiner: Examiner, mutants: Sequence[Mutant], jobs: int) -> Ite
     ordered = sorted(mutants, key=lambda mutant: (mutant.family, mutant.number))
     if jobs < 2 or len(ordered) < 2:
         _begin(examiner)
-        yield from map(_one, ordered)
+        yield from _phases(examiner, ordered, map)
         return
     # Spawned, not forked: this process may hold threads (torch, libclang).
     with multiprocessing.get_context("spawn").Pool(jobs, _begin, (examiner,)) as pool:
-        yield from pool.imap_unordered(_one, ordered, chunksize=4)
+        yield from _phases(examiner, ordered, pool.imap_unordered)
+
+
+def _phases(examiner: Examiner, mutants: Sequence[Mutant], run: Callable[..., Iterable[Any]]) -> Iterator[Examined]:
+    survivors: list[Mutant] = []
+    for mutant, found in run(_one, mutants):
+        if found is None:
+            survivors.append(mutant)
+        else:
+            yield found
+    reached = {one.number: [case.family.name for case in examiner.reached(one)] for one in survivors}
+    asked = [
+        (batch, family)
+        for batch in _batches(survivors)
+        for family in dict.fromkeys(name for one in batch for name in reached[one.number])
+    ]
+    kernels, differing = Counter[int](), dict[int, list[str]]()
+    for batch, family, count, same in run(_same, asked):
+        for one in batch:
+            if family in reached[one.number]:
+                if same:
+                    kernels[one.number] += count
+                else:
+                    differing.setdefault(one.number, []).append(family)
+    yield from run(_alone, [(one, tuple(differing.get(one.number, ())), kernels[one.number]) for one in survivors])
+
+
+def _batches(mutants: Iterable[Mutant]) -> list[tuple[Mutant, ...]]:
+    """Mutants of different files together: what one changes, another elsewhere does not undo."""
+    by_file: dict[str, list[Mutant]] = {}
+    for mutant in mutants:
+        by_file.setdefault(mutant.file, []).append(mutant)
+    rounds = itertools.zip_longest(*by_file.values())
+    return [tuple(one for one in batch if one is not None) for batch in rounds]
 
 
 _examiner: Examiner | None = None
@@ -215,14 +291,26 @@ def _begin(examiner: Examiner) -> None:
     _sound.clear()
 
 
-def _one(mutant: Mutant) -> Examined:
+def _ready() -> Examiner:
     if _examiner is None:
         raise ProofError("the worker has no families")
+    return _examiner
+
+
+def _one(mutant: Mutant) -> tuple[Mutant, Examined | None]:
+    examiner = _ready()
     if mutant.family not in _sound:
-        case = next(case for case in _examiner.cases if case.family.name == mutant.family)
-        _check_sound(_examiner, case)
+        _check_sound(examiner, examiner.case(mutant.family))
         _sound.add(mutant.family)
-    return _examiner.examine(mutant)
+    return mutant, examiner.examine(mutant)
+
+
+def _same(asked: tuple[tuple[Mutant, ...], str]) -> tuple[tuple[Mutant, ...], str, int, bool]:
+    return (*asked, *_ready().same_code(*asked))
+
+
+def _alone(asked: tuple[Mutant, tuple[str, ...], int]) -> Examined:
+    return _ready().alone(*asked)
 
 
 def _check_sound(examiner: Examiner, case: Case) -> None:

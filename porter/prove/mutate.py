@@ -15,13 +15,15 @@ rules make now, and that the run-time source is the headers.
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from porter.prove.case import Case, Progress
-from porter.prove.mutation_operators import OPERATORS, SEEN_IN_IR, Operator, by_name
+from porter.prove.layouts import base_name
+from porter.prove.mutation_operators import OPERATORS, SEEN_IN_IR, STRUCT, Operator, by_name
 from porter.prove.mutation_text import Change, Text
 from porter.prove.sides import headers_of, port_side, table_path
 
@@ -188,9 +190,16 @@ class _Places:
         files = files + others if chance.random() < _OWN else others + files
         for path in [table] if operator.in_table else files:
             left = [change for change in self._at(case, path, operator) if (path, change) not in taken]
+            if operator.kind == STRUCT:
+                left = [change for change in left if self._owned(case, path, change)]
             if left:
                 return operator, path, chance.choice(left)
         return None
+
+    def _owned(self, case: Case, path: str, change: Change) -> bool:
+        """Whether the change is one of a params struct of the family."""
+        heads = re.findall(r"\bstruct (\w+)\s*\{", self.text(case, path).text[: change.start])
+        return bool(heads) and heads[-1] in {base_name(name) for name in case.family.params}
 
     def _of(self, case: Case) -> tuple[list[str], list[str], str]:
         """The headers with the family's kernels, those that they include, and the table."""

@@ -176,6 +176,11 @@ def test_plain_kernels_and_bodies_in_a_table(plain):
             "ramp: argument out: slot 2, upstream's is 1",
         ),
         (
+            "constexpr constant bool negate",
+            "constexpr device bool negate",
+            "outside of functions, address space 1: device, upstream's is missing",
+        ),
+        (
             "float turned(float x)",
             "float turned(thread float x)",
             "turned, address space 1: thread, upstream's is missing",
