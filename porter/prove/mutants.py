@@ -4,8 +4,8 @@
 
 First every mutant alone: each ring on a sample of the rows of the family it was drawn for, and of the smallest family
 that includes the file. What survives that is looked at in every row and combination of every family that includes the
-file. Nearly all of it is code that no kernel reaches, so survivors are first compiled together, one of each file, and
-their kernels' IR compared with that of the port as it stands; only where that differs is a mutant compiled alone again.
+file. Nearly all of it is code that no kernel reaches, so survivors are first compiled together, at most one of each
+function, and their kernels' IR compared with that of the port as it stands; where that differs, in halves, down to one.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from porter.prove.ir import Module
 from porter.prove.layouts import base_name, prove_layouts
 from porter.prove.mutate import Examined, Mutant, including, shown_in_ir, source_root, with_change
 from porter.prove.mutation_operators import mutated
-from porter.prove.mutation_text import Change
+from porter.prove.mutation_text import Change, Text
 from porter.prove.names import emitted_metal, is_nax
 from porter.prove.sides import port_side, upstream_side
 from porter.prove.units import Part
@@ -75,12 +75,13 @@ class Examiner:
 
     @contextmanager
     def _changed(self, mutants: Sequence[Mutant]) -> Iterator[Path]:
-        """A copy of the overlay by links, but for the mutants' files, of which each has one."""
+        """A copy of the overlay by links, but for the mutants' files."""
         case = self.cases[0]
         with tempfile.TemporaryDirectory(prefix="steel-port-mutant-") as temporary:
             folder = Path(temporary) / "generated"
             shutil.copytree(case.overlay_root, folder, copy_function=_linked)
-            for mutant in mutants:
+            # From the end of a file to its beginning, so that places stay what they are.
+            for mutant in sorted(mutants, key=lambda one: -one.change.start):
                 path = folder / source_root(case).relative_to(case.overlay_root) / mutant.file
                 text = path.read_text(encoding="utf-8")
                 path.unlink()  # the link, not the file behind it
@@ -255,30 +256,45 @@ def _phases(examiner: Examiner, mutants: Sequence[Mutant], run: Callable[..., It
             survivors.append(mutant)
         else:
             yield found
-    reached = {one.number: [case.family.name for case in examiner.reached(one)] for one in survivors}
-    asked = [
-        (batch, family)
-        for batch in _batches(survivors)
-        for family in dict.fromkeys(name for one in batch for name in reached[one.number])
-    ]
     kernels, differing = Counter[int](), dict[int, list[str]]()
-    for batch, family, count, same in run(_same, asked):
-        for one in batch:
-            if family in reached[one.number]:
-                if same:
-                    kernels[one.number] += count
-                else:
-                    differing.setdefault(one.number, []).append(family)
+    asked = list(_together(examiner, survivors))
+    while asked:
+        halves: list[tuple[tuple[Mutant, ...], str]] = []
+        for batch, family, count, same in run(_same, asked):
+            if same:
+                kernels.update({one.number: count for one in batch})
+            elif len(batch) > 1:
+                half = len(batch) // 2
+                halves += [(batch[:half], family), (batch[half:], family)]
+            else:
+                differing.setdefault(batch[0].number, []).append(family)
+        asked = halves
     yield from run(_alone, [(one, tuple(differing.get(one.number, ())), kernels[one.number]) for one in survivors])
 
 
-def _batches(mutants: Iterable[Mutant]) -> list[tuple[Mutant, ...]]:
-    """Mutants of different files together: what one changes, another elsewhere does not undo."""
-    by_file: dict[str, list[Mutant]] = {}
+def _together(examiner: Examiner, mutants: Iterable[Mutant]) -> Iterator[tuple[tuple[Mutant, ...], str]]:
+    """Each family with mutants that reach it, no two of them in one function, where one could undo another."""
+    by_place: dict[tuple[str, int], list[Mutant]] = {}
+    texts: dict[str, Text] = {}
     for mutant in mutants:
-        by_file.setdefault(mutant.file, []).append(mutant)
-    rounds = itertools.zip_longest(*by_file.values())
-    return [tuple(one for one in batch if one is not None) for batch in rounds]
+        if mutant.file not in texts:
+            path = source_root(examiner.cases[0]) / mutant.file
+            texts[mutant.file] = Text(path.read_text(encoding="utf-8"))
+        by_place.setdefault((mutant.file, _function(texts[mutant.file], mutant.change.start)), []).append(mutant)
+    for batch in itertools.zip_longest(*by_place.values()):
+        by_family: dict[str, list[Mutant]] = {}
+        for one in filter(None, batch):
+            for case in examiner.reached(one):
+                by_family.setdefault(case.family.name, []).append(one)
+        yield from ((tuple(some), family) for family, some in by_family.items())
+
+
+def _function(text: Text, offset: int) -> int:
+    """The offset of the body that holds `offset`; of what stands in no body, `offset` itself."""
+    for body in text.bodies:
+        if text.code[body.first].start <= offset < text.code[body.last].end:
+            return text.code[body.first].start
+    return offset
 
 
 _examiner: Examiner | None = None
