@@ -16,7 +16,10 @@ import numpy as np
 from porter.metal.kernel import Kernel
 from porter.prove.launch import GUARD_BYTES, Array, Launch
 
-_GUARD = 0x5C
+_GUARD = 0x30
+"""Behind buffer n stand bytes of the value _GUARD + n: another one for each, so that a kernel which copies too much is
+seen, and none of them makes a NaN or an infinity of any dtype."""
+
 DUMMY_BYTES = 256
 """What is bound where the port has an argument that upstream's gate leaves out: zeros, of which nothing may change."""
 
@@ -35,13 +38,13 @@ def run(kernel: Kernel, launch: Launch, dummies: Collection[int] = ()) -> Ran:
     for argument in kernel.arguments:
         if argument.address_space != "threadgroup" and argument.slot in dummies and argument.slot not in before:
             before[argument.slot] = np.zeros(max(DUMMY_BYTES, argument.size), np.uint8)
-    guarded = {slot: _guarded(data) for slot, data in before.items()}
+    guarded = {slot: _guarded(data, slot) for slot, data in before.items()}
     kernel(guarded, launch.threads, launch.group, dict(launch.threadgroup_memory))
     memory = {slot: guarded[slot][: data.size] for slot, data in before.items()}
     written = {output.slot for output in launch.outputs}
     trespasses = []
     for slot, data in before.items():
-        behind = np.flatnonzero(guarded[slot][data.size :] != _GUARD)
+        behind = np.flatnonzero(guarded[slot][data.size :] != _GUARD + slot)
         if behind.size:
             trespasses.append(f"writes byte {int(behind[0])} behind buffer {slot} ({data.size} bytes)")
         if slot not in written:
@@ -58,5 +61,5 @@ def _bytes(value: Array | bytes) -> Array:
     return data
 
 
-def _guarded(data: Array) -> Array:
-    return np.concatenate([data, np.full(GUARD_BYTES, _GUARD, np.uint8)])
+def _guarded(data: Array, slot: int) -> Array:
+    return np.concatenate([data, np.full(GUARD_BYTES, _GUARD + slot, np.uint8)])

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The steel-port authors
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the IR does not show of functions: their loops' pragmas and the address spaces that they name.
+"""What the IR does not show of functions: their loops' pragmas, address spaces, attributes and `const`.
 
 libclang shows neither `#pragma clang loop` nor `_Pragma`, so both are taken from the preprocessor's output, where they
 look alike, and matched to functions by the extents that libclang gives for that same text.
@@ -21,6 +21,10 @@ _FUNCTIONS = ("FUNCTION_DECL", "FUNCTION_TEMPLATE", "CXX_METHOD", "CONSTRUCTOR",
 _SCOPES = ("NAMESPACE", "STRUCT_DECL", "CLASS_DECL", "CLASS_TEMPLATE", "CLASS_TEMPLATE_PARTIAL_SPECIALIZATION")
 _FILE = "side.h"
 _SPACES = re.compile(r'"(?:[^"\\\n]|\\.)*"|\b(device|threadgroup|constant|thread)\b(?!\s*\()')
+# An attribute that no kernel has (of a method's argument) means nothing to a compiler, and `const` little: a port keeps
+# both all the same. Gates go with their constants.
+_MARKS = re.compile(r'"(?:[^"\\\n]|\\.)*"|(\[\[(?:[^\[\]]|\[[^\[\]]*\])*\]\]|\bconst\b)')
+_GATE = re.compile(r",?function_constant\([^()]*\),?")
 _FUNCTION_CONSTANT = re.compile(r"[^;{}]*\[\[\s*function_constant\s*\(\s*\d+\s*\)\s*\]\]\s*;")
 # After the preprocessor, what MLX writes as a macro stands before the address space, where the shim's patch of
 # function constants does not look for it.
@@ -44,10 +48,11 @@ class Loop:
 
 @dataclass(frozen=True)
 class Shape:
-    """One function: its loops in order, and the address spaces that its signature and body name, in order."""
+    """One function: its loops, and the address spaces, attributes and `const` of its signature and body, in order."""
 
     loops: tuple[Loop, ...]
     spaces: tuple[str, ...]
+    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,8 @@ def shapes(side: Side, family: Family, rename: Callable[[str], str]) -> Shapes:
         number = 1
         while (key := renamed if number == 1 else f"{renamed} ({number})") in found:
             number += 1
-        found[key] = Shape(tuple(loops_of(text[start:end])), spaces_of(text[start:end]))
+        body = text[start:end]
+        found[key] = Shape(tuple(loops_of(body)), spaces_of(body), marks_of(body))
         outside.append(text[position:start])
         position = max(position, end)
     rest = _declarations("".join([*outside, text[position:]]), family)
@@ -97,6 +103,12 @@ def _declarations(text: str, family: Family) -> str:
 def spaces_of(text: str) -> tuple[str, ...]:
     """The address spaces that `text` names, in order."""
     return tuple(word for word in _SPACES.findall(text) if word)
+
+
+def marks_of(text: str) -> tuple[str, ...]:
+    """The attributes of `text`, without gates, and every `const`, in order."""
+    marks = (_GATE.sub("", "".join(mark.split())) for mark in _MARKS.findall(text) if mark)
+    return tuple(mark for mark in marks if mark != "[[]]")
 
 
 def loops_of(body: str) -> Iterator[Loop]:

@@ -62,8 +62,8 @@ def prove_interface(case: Case) -> Proof:
     pragmas = sum(loop.pragma != "" for loop in ported.loops)
     notes = (
         f"compared: {len(emitted)} host names, {len(kernels)} kernels with {arguments} arguments and their thread "
-        f"limits, address spaces in {len(ported.functions)} functions, {len(ported.loops)} loops ({pragmas} with a "
-        f"pragma), overload groups that the shim hides: {len(hidden[1])}",
+        f"limits, address spaces, attributes and const in {len(ported.functions)} functions, {len(ported.loops)} loops "
+        f"({pragmas} with a pragma), overload groups that the shim hides: {len(hidden[1])}",
         *gate_notes,
     )
     counted = len(emitted) + arguments + len(kernels) + len(ported.functions) + len(ported.loops) + len(hidden[1])
@@ -251,7 +251,8 @@ def gates(upstream: KernelDeclaration, kernel: Kernel, family: Family) -> tuple[
 
 
 def shape_problems(upstream: Shapes, port: Shapes) -> Iterator[str]:
-    """The same functions; in each the same loops, as deep, under the same pragmas; the same address spaces in order."""
+    """The same functions; in each the same loops, as deep, under the same pragmas; the same address spaces, attributes
+    and `const` in order."""
     for name in sorted(upstream.functions.keys() | port.functions.keys()):
         mine, theirs = upstream.functions.get(name), port.functions.get(name)
         if mine is None or theirs is None:
@@ -261,18 +262,19 @@ def shape_problems(upstream: Shapes, port: Shapes) -> Iterator[str]:
             if loop != other:
                 yield f"{name}, loop {number}: {other or 'missing'}, upstream's is {loop or 'missing'}"
                 break
-        yield from _space_problems(name, mine.spaces, theirs.spaces)
-    yield from _space_problems("outside of functions", upstream.outside, port.outside)
+        yield from _word_problems(name, "address space", mine.spaces, theirs.spaces)
+        yield from _word_problems(name, "attribute or const", mine.marks, theirs.marks)
+    yield from _word_problems("outside of functions", "address space", upstream.outside, port.outside)
     for pragma, other_pragma in zip_longest(upstream.pragmas, port.pragmas):
         if pragma != other_pragma:
             yield f"pragma {other_pragma or 'missing'}, upstream's is {pragma or 'missing'}"
             break
 
 
-def _space_problems(name: str, mine: tuple[str, ...], theirs: tuple[str, ...]) -> Iterator[str]:
-    for number, (space, other) in enumerate(zip_longest(mine, theirs), 1):
-        if space != other:
-            yield f"{name}, address space {number}: {other or 'missing'}, upstream's is {space or 'missing'}"
+def _word_problems(name: str, what: str, mine: tuple[str, ...], theirs: tuple[str, ...]) -> Iterator[str]:
+    for number, (word, other) in enumerate(zip_longest(mine, theirs), 1):
+        if word != other:
+            yield f"{name}, {what} {number}: {other or 'missing'}, upstream's is {word or 'missing'}"
             return
 
 

@@ -83,6 +83,14 @@ def test_a_kernel_that_writes_past_its_buffer_is_found(tmp_path, place):
     assert GUARD_BYTES >= 4096
 
 
+def test_a_kernel_that_copies_what_stands_behind_its_input_is_found(tmp_path):
+    """The bytes behind buffers are others for each, or what it copies from behind one would hide behind the other."""
+    port = changed("  out[i] = ", "  out[i + 70] = in[i + 70];\n  out[i] = ")
+    found = outcomes(scaled.job(tmp_path, port))["scale_int32"]
+    assert found.apple.status == "differs"
+    assert "behind buffer 1" in found.apple.why
+
+
 def test_a_kernel_that_writes_into_its_input_is_found(tmp_path):
     port = changed("  out[i] = ", "  ((device T*)in)[i] = T(1);\n  out[i] = ")
     found = outcomes(scaled.job(tmp_path, port))["scale_int32"]

@@ -9,7 +9,7 @@ import dataclasses
 import pytest
 
 from porter.model import Status
-from porter.prove.functions import Loop, loops_of, spaces_of
+from porter.prove.functions import Loop, loops_of, marks_of, spaces_of
 from porter.prove.interface import hidden_overloads, prove_interface
 from porter.prove.sides import port_side
 
@@ -214,6 +214,20 @@ def test_loops_of_a_function():
 
 def test_spaces_in_strings_and_attributes_are_none():
     assert spaces_of('thread int x; f("device"); [[threadgroup(0)]] constant') == ("thread", "constant")
+
+
+def test_marks_are_attributes_without_gates_and_every_const():
+    text = """[[kernel, max_total_threads_per_threadgroup(N * 32)]] void f(
+      const device T* a [[buffer(0)]], device T* b [[buffer(1), function_constant(flag)]],
+      uint i [[ thread_position_in_grid ]], const constant int& n [[function_constant(flag)]]) { g("const"); }"""
+    assert marks_of(text) == (
+        "[[kernel,max_total_threads_per_threadgroup(N*32)]]",
+        "const",
+        "[[buffer(0)]]",
+        "[[buffer(1)]]",
+        "[[thread_position_in_grid]]",
+        "const",
+    )
 
 
 def test_every_hidden_overload_is_looked_at(minimal):
