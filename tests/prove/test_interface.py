@@ -25,7 +25,8 @@ def test_a_rename_is_proved_and_says_what_became_of_gates(minimal):
     assert (proof.status, proof.why) == (Status.PROVED, "")
     assert "B lost its gate with_bias: where that is false it is bound to the output tensor" in proof.notes
     assert proof.notes[0] == (
-        "compared: 8 host names, 1 kernels with 5 arguments and their thread limits, address spaces, attributes and const in 4 functions, "
+        "compared: 8 host names, 1 kernels with 5 arguments and their thread limits, "
+        "address spaces, attributes and const in 4 functions, "
         "2 loops (1 with a pragma), overload groups that the shim hides: 1"
     )
 
