@@ -89,8 +89,8 @@ def synchronise(request: Request, progress: Progress) -> Synchronised:
     sources, sentence = _obtain(request, progress)
     families = present(request.loaded_families, sources)
     overlay_root = request.root / OVERLAY_TREE
-    remembered = cache_dir("sync") / _inputs(request, sources)
-    count = _count_if_unchanged(overlay_root, remembered)
+    inputs = _inputs(request, sources)
+    count = _count_if_unchanged(overlay_root, inputs)
     if count is not None:
         summary = f"{OVERLAY_TREE}/ is up to date: {count} files"
         return Synchronised(sources.pin.revision, False, count, sentence, summary, sources)
@@ -98,7 +98,7 @@ def synchronise(request: Request, progress: Progress) -> Synchronised:
     files = _locked(overlay, sources, corpus, overlay_root)
     changed = not holds(overlay_root, files, REPORT)
     replace_tree(overlay_root, files, REPORT)
-    write_atomically(remembered, _lock_digest(overlay_root).encode())
+    write_atomically(_remembered(overlay_root, inputs), b"")
     done = "written" if changed else "unchanged"
     summary = f"{OVERLAY_TREE}/ {done}: {len(files)} files, {_counted(corpus, sources, families)}"
     return Synchronised(sources.pin.revision, changed, len(files), sentence, summary, sources, corpus)
@@ -114,19 +114,25 @@ def _counted(corpus: Corpus, sources: Sources, families: tuple[Family, ...]) -> 
     return f"{len(rows):,} kernels of upstream, {kernels:,} with their constants{left}"
 
 
-def _lock_digest(overlay_root: Path) -> str:
+def _remembered(overlay_root: Path, inputs: str) -> Path:
+    """The file whose being there says that these inputs make what this tree's lock names.
+
+    The lock is part of its name: two trees of the same inputs may differ in it (see `_locked`).
+    Raises OSError where the tree has no lock.
+    """
     from porter.upstream.lock import HERE
 
     here = overlay_root / HERE
-    return sha256((overlay_root / LOCK).read_bytes() + (here.read_bytes() if here.exists() else b""))
+    parts = (inputs.encode(), (overlay_root / LOCK).read_bytes(), here.read_bytes() if here.exists() else b"")
+    return cache_dir("sync") / sha256(b"\n".join(parts))
 
 
-def _count_if_unchanged(overlay_root: Path, remembered: Path) -> int | None:
-    """How many files stand in generated/, if they are what `remembered` says and each has its digest."""
+def _count_if_unchanged(overlay_root: Path, inputs: str) -> int | None:
+    """How many files stand in generated/, if they are what `inputs` make and each has its digest."""
     from porter.upstream import lock
 
     try:
-        if remembered.read_text() != _lock_digest(overlay_root):
+        if not _remembered(overlay_root, inputs).exists():
             return None
         found = lock.present(overlay_root)
         lock.verify(overlay_root, found, REPORT)
