@@ -9,6 +9,7 @@ machine code is kept in the cache under a digest of the unit and of everything e
 
 from __future__ import annotations
 
+import ctypes
 import json
 import re
 import threading
@@ -181,14 +182,22 @@ def _target_machine(level: int = 2) -> Any:
     return _new_target_machine(level)
 
 
+NO_BFLOAT_REGISTERS = frozenset({"avx512bf16", "avxneconvert"})
+"""Of x86-64. With them LLVM keeps a bfloat that goes from one block to another as a float and stores it by
+`vcvtneps2bf16`, which flushes denormal numbers (Intel's manual, "VCVTNEPS2BF16"); without, by a call of
+`__truncsfbf2`, which is `runtime/bfloat.cpp`."""
+
+
 def _new_target_machine(level: int = 2) -> Any:
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
+    features = llvm.get_host_cpu_features()
+    features.update(dict.fromkeys(NO_BFLOAT_REGISTERS & features.keys(), False))
     return llvm.Target.from_default_triple().create_target_machine(
         cpu=llvm.get_host_cpu_name(),
-        features=llvm.get_host_cpu_features().flatten(),
+        features=features.flatten(),
         opt=level,
         reloc="pic",
         codemodel="small",
@@ -209,7 +218,8 @@ class _Code:
     def __init__(self, native: NativeCode) -> None:
         import llvmlite.binding as llvm
 
-        runtime()  # its functions are found in the process
+        library = runtime()  # its functions are found in the process
+        llvm.add_symbol("__truncsfbf2", ctypes.cast(library.msl_float_to_bfloat, ctypes.c_void_p).value)
         # An engine owns its machine, so that each gets one of its own.
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _new_target_machine())
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(native.object_code))

@@ -52,7 +52,7 @@ def operand(rng: np.random.Generator, op: str, dtype: str, size: int, kind: str)
         return _with_half_nan(rng, size)
     with np.errstate(invalid="ignore"):  # NaN as a part of a complex number
         pool = np.concatenate([awkward(rng, 30, dtype), ordinary(rng, 10, dtype)])
-    values = rng.choice(without_denormals(pool, dtype), size)
+    values = rng.choice(pool, size)
     if kind == SPECIAL:
         return values
     known = decode(values, dtype)
@@ -115,17 +115,6 @@ def _truths(rng: np.random.Generator, dtype: str, size: int, mostly: bool) -> Ar
     kind = np.iinfo(NUMPY[dtype])
     others = rng.choice(np.array([1, -1, kind.min, kind.max, 1 << (kind.bits - 2)], NUMPY[dtype]), size)
     return np.where(rare != mostly, others, np.zeros(1, others.dtype))
-
-
-def without_denormals(values: Array, dtype: str) -> Array:
-    """`values`, with zeros for denormal bfloat16 numbers; of the other dtypes as they are.
-
-    Where Apple's compiled code carries a bfloat from one block to another (a `phi`), LLVM keeps it in a float register
-    and stores it with `vcvtneps2bf16`, which flushes denormal numbers, on processors that have it (AVX512-BF16). The
-    source side, whose bfloat is a class around 16 bits, copies them. Seen in reductions, scans and sorts, on an AMD
-    EPYC, 2026-11-25: the executor's doing, not that of Apple's compiler or of the source.
-    """
-    return flushed(values, dtype) if dtype == "bfloat16" else values
 
 
 def reduced(op: str, stored: Array, dtype: str, out: str, axes: tuple[int, ...]) -> Array:

@@ -4,9 +4,8 @@
 runs are merged pairwise, after a partition has found where each threadgroup's part of the merged run begins.
 
 Sorts are stable, and NaN comes last. Rows have many equal numbers, so that the order among equal ones shows in the
-indices. Denormal float32 are zeros to a comparison (docs/metal.md), and so they are to the reference; of bfloat16
-there are none (`without_denormals` says why). The last thread of a merge reads one number behind its array and does
-not use it (docs/sanitizer.md).
+indices. Denormal float32 and bfloat16 are zeros to a comparison (docs/metal.md), and so they are to the reference. The
+last thread of a merge reads one number behind its array and does not use it (docs/sanitizer.md).
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from porter.prove.cases.arguments import only, row_strides, scalar, shape, vector
-from porter.prove.cases.reductions import without_denormals
 from porter.prove.cases.reference import flushed
 from porter.prove.cases.values import FLOATS, NUMPY, Array, awkward, decode, empty, encode, ordinary
 from porter.prove.launch import Launch, Output, Request
@@ -52,7 +50,7 @@ def _result(request: Request) -> str:
 
 def _values(rng: np.random.Generator, dtype: str, rows: int, size: int) -> Array:
     """(rows, size): the first row and every second one of a few numbers, the awkward ones among them; others spread."""
-    pool = without_denormals(np.concatenate([awkward(rng, 30, dtype), ordinary(rng, 10, dtype)]), dtype)
+    pool = np.concatenate([awkward(rng, 30, dtype), ordinary(rng, 10, dtype)])
     out = rng.choice(pool, (rows, size))
     spread = out[1::2]
     if dtype in FLOATS:
