@@ -149,6 +149,15 @@ def test_reduction_of_integers(mlx: AirLibrary) -> None:
     assert out[0] == values.sum(dtype=np.int32)
 
 
+def test_a_bfloat_carried_between_blocks_keeps_its_bits(mlx: AirLibrary) -> None:
+    """Denormal numbers, and a NaN's payload, which a register of floats would not keep."""
+    values, out = np.array([0x0001, 0x007F, 0x7F81, 0x8003] * 128, np.uint16), np.zeros(512, np.uint16)
+    size, step = one(512, "int32"), one(1, "int32")
+    buffers = {0: values, 1: out, 2: size, 3: step, 4: step, 5: size, 6: size}
+    mlx["c_block_sort_bfloat16_bfloat16_bn128_tn4"](buffers, (128,), (128,))
+    np.testing.assert_array_equal(np.sort(out), np.sort(values))
+
+
 def test_argmax(mlx: AirLibrary) -> None:
     rows, columns = 7, 501
     values = numbers(rows * columns, "float32", 7).reshape(rows, columns)
