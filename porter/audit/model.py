@@ -98,7 +98,7 @@ class NoticeJudgement:
 
 @dataclass(frozen=True)
 class Change:
-    """A commit of upstream that changed derived lines after `Match.revisions`. `lines` are those of the audited file."""
+    """A commit of upstream that changed derived lines after `Match.revisions`; `lines` are the audited file's."""
 
     commit: str
     date: str
