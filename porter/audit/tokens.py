@@ -1,0 +1,111 @@
+# SPDX-FileCopyrightText: 2026 The steel-port authors
+# SPDX-License-Identifier: BSD-3-Clause
+"""The code tokens of any text, whatever language it is in and wherever in it the code stands.
+
+An audited file may be a header, a shader in a string of C++ or Python, or prose. So nothing is parsed: comments go,
+quotes go (what stands between them is read as code too), and what is left falls into words, numbers and single
+punctuation marks. What every file has, and therefore says nothing of where it comes from, is left out: lines that
+include, `using namespace`, and definitions of one number.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]
+
+_COMMENT_OR_STRING = re.compile(
+    r"""//(?:\\\n|[^\n])*          # to the end of the line
+      | /\*[\s\S]*?\*/             # or closed
+      | "(?:\\.|[^"\\\n])*"        # a string: no comment begins in it
+    """,
+    re.X,
+)
+_NEWLINE_IN_STRING = re.compile(r'\\[nt](?=["\\\s])|\\n"')
+_SAYS_NOTHING = re.compile(
+    r"""^[ \t]*\#[ \t]*(?:include|import|pragma[ \t]+once|pragma[ \t]+METAL)\b[^\n]*
+      | ^[ \t]*\#[ \t]*define[ \t]+\w+[ \t]+[-+(]*\.?\d[\w.]*\)*[ \t]*$
+      | ^[ \t]*(?:(?:static|constexpr|constant|const|inline)[ \t]+)+\w+[ \t]+\w+[ \t]*=[ \t]*[-+]?\.?\d[\w.]*[ \t]*;
+      | \busing[ \t]+namespace[ \t]+[\w:]+[ \t]*;
+    """,
+    re.X | re.M,
+)
+_TOKEN = re.compile(r"\n|[^\W\d]\w*|\.?\d(?:[eEpP][-+]|[\w.])*|[^\s\w\"'\\`]")
+
+KEYWORDS = frozenset(
+    """alignas alignof auto bool break case catch char class concept const constexpr const_cast continue decltype
+    default define defined delete do double dynamic_cast elif else endif enum error explicit export extern false float
+    for friend goto if ifdef ifndef inline int line long mutable namespace new noexcept nullptr operator pragma private
+    protected public register reinterpret_cast requires return short signed sizeof static static_assert static_cast
+    struct switch template this throw true try typedef typename undef union unsigned using virtual void volatile while
+    constant device kernel thread threadgroup half""".split()  # noqa: SIM905
+)
+"""Words that a renamed copy keeps: those of C++20 (ISO/IEC 14882:2020, [lex.key]) and its preprocessor, and the
+Metal Shading Language's address spaces, `kernel` and `half`."""
+
+
+class _Words(dict[str, int]):
+    """Token text -> its 32 bits: a checksum, whose lowest bit says that it is a name, which a copy may change."""
+
+    def __missing__(self, text: str) -> int:
+        is_name = (text[0].isalpha() or text[0] == "_") and text not in KEYWORDS
+        value = zlib.crc32(text.encode("utf-8", "surrogatepass")) & 0xFFFFFFFE | is_name
+        if len(self) < _MOST_WORDS:
+            self[text] = value
+        return value
+
+
+_MOST_WORDS = 1_000_000
+_NEWLINE = 1 << 32
+_WORDS = _Words({"\n": _NEWLINE})
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """`words` (uint32, n): each token's checksum; odd for a name. `lines` (uint32, n): the line, from 1, of each."""
+
+    words: Array
+    lines: Array
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    @cached_property
+    def back(self) -> Array:
+        """(int32, n): for a name, how many tokens ago it stood last, 0 where it did not; -1 for what is no name."""
+        out = np.full(len(self.words), -1, np.int32)
+        names = np.flatnonzero(self.words & 1)
+        order = names[np.argsort(self.words[names], kind="stable")]
+        same = np.zeros(len(order), bool)
+        same[1:] = self.words[order[1:]] == self.words[order[:-1]]
+        distance = np.zeros(len(order), np.int32)
+        distance[1:] = np.where(same[1:], order[1:] - order[:-1], 0)
+        out[order] = distance
+        return out
+
+
+def tokens_of(text: str) -> Tokens:
+    """The code tokens of `text`."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = _COMMENT_OR_STRING.sub(_blank_comment, text)
+    text = _SAYS_NOTHING.sub(_newlines, _NEWLINE_IN_STRING.sub("  ", text))
+    found = np.fromiter(map(_WORDS.__getitem__, _TOKEN.findall(text)), np.int64)
+    newlines = found == _NEWLINE
+    lines = np.cumsum(newlines) + 1
+    return Tokens(found[~newlines].astype(np.uint32), lines[~newlines].astype(np.uint32))
+
+
+def _blank_comment(found: re.Match[str]) -> str:
+    text = found[0]
+    return text if text[0] == '"' else " " + "\n" * text.count("\n")
+
+
+def _newlines(found: re.Match[str]) -> str:
+    return "\n" * found[0].count("\n")
