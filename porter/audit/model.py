@@ -123,6 +123,14 @@ class PassedOver:
 
 
 @dataclass(frozen=True)
+class Remark:
+    """A file that was read, but not as it stands, and how: bytes that are not UTF-8, say."""
+
+    path: str
+    remark: str
+
+
+@dataclass(frozen=True)
 class Audit:
     """`compared_with` says which revisions of MLX the index holds, as `v0.29.0 to v0.32.1, 41 tags`."""
 
@@ -132,3 +140,4 @@ class Audit:
     passed_over: tuple[PassedOver, ...]
     compared_with: str
     seconds: Mapping[str, float] = field(default_factory=dict, repr=False)
+    remarks: tuple[Remark, ...] = ()
