@@ -31,6 +31,7 @@ TELLING_DISTINCT = 0.5
 """Of a run's hashes so many differ from each other: a list of like rows says little, however long."""
 
 _LOOKED_AT = 12  # paths that are aligned in each round
+_OFTEN = 8  # places of one fingerprint in a text that are looked at to find candidates
 _ROUNDS = 40  # upstream files that one text may be derived from
 
 
@@ -48,13 +49,11 @@ def find(path: str, text: str, index: Index) -> list[Match]:
     tokens = tokens_of(text)
     hashes = gram_hashes(tokens)
     mine = _Text(path, tokens, hashes, winnow(hashes))
-    left, right = (np.searchsorted(index.hashes, hashes[mine.marks], side) for side in ("left", "right"))
-    if not (right > left).any():
-        return []
+    hits = _hits(mine, index)
     free = np.ones(len(tokens), bool)
     out = []
     for _ in range(_ROUNDS):
-        best = _best(mine, index, left, right, free)
+        best = _best(mine, index, hits, free)
         if best is None:
             break
         version, runs = best
@@ -64,16 +63,61 @@ def find(path: str, text: str, index: Index) -> list[Match]:
     return sorted(out, key=lambda match: -match.tokens)
 
 
-def _best(mine: _Text, index: Index, left: Array, right: Array, free: Array) -> tuple[Version, list[Run]] | None:
+@dataclass(frozen=True)
+class _Hits:
+    """`at` (int64, n): the token of the text at which a fingerprint of upstream begins; `owners` (uint16, n): whose."""
+
+    at: Array
+    owners: Array
+
+
+def _hits(mine: _Text, index: Index) -> _Hits:
+    """Where fingerprints of upstream stand in a run that is long enough to be told, at one place upstream at least."""
+    marks = _not_often(mine)
+    left, right = (np.searchsorted(index.hashes, mine.hashes[marks], side) for side in ("left", "right"))
+    count = right - left
+    at = np.repeat(marks, count)
+    posting = np.repeat(left - (np.cumsum(count) - count), count) + np.arange(len(at))
+    there = index.examples[posting]
+    needed = TELLING_IDENTICAL - GRAM + 1
+    before, after = (_agreeing(mine, index, at, there, step, needed) for step in (-1, 1))
+    enough = before + after - 1 >= needed
+    return _Hits(at[enough], index.owners[posting[enough]])
+
+
+def _not_often(mine: _Text) -> Array:
+    """The fingerprints' places, of those that recur throughout the text the first few."""
+    hashes = mine.hashes[mine.marks]
+    order = np.argsort(hashes, kind="stable")
+    ranked = hashes[order]
+    nth = np.zeros(len(order), np.int64)
+    nth[order] = np.arange(len(order)) - np.searchsorted(ranked, ranked, "left")
+    return mine.marks[nth < _OFTEN]
+
+
+def _agreeing(mine: _Text, index: Index, at: Array, there: Array, step: int, most: int) -> Array:
+    """How many hashes agree one after another from each place on, itself counted, at most `most`."""
+    total = np.ones(len(at), np.int64)
+    going = np.arange(len(at))
+    for offset in range(1, most):
+        here, upstream = at[going] + step * offset, there[going] + step * offset
+        inside = (here >= 0) & (here < len(mine.hashes)) & (upstream >= 0) & (upstream < len(index.grams))
+        going, here, upstream = going[inside], here[inside], upstream[inside]
+        going = going[mine.hashes[here] == index.grams[upstream]]
+        if not len(going):
+            break
+        total[going] += 1
+    return total
+
+
+def _best(mine: _Text, index: Index, hits: _Hits, free: Array) -> tuple[Version, list[Run]] | None:
     """The version that explains most of what is free, and the runs that it does."""
-    open_marks = free[mine.marks]
-    counts = np.zeros(len(index.paths), np.int64)
-    for low, high in zip(left[open_marks], right[open_marks], strict=True):
-        counts[index.paths_of_hashes[low:high]] += 1
+    open_hits = free[hits.at]
+    counts = np.bincount(hits.owners[open_hits], minlength=len(index.paths))
     candidates = [int(path) for path in np.argsort(-counts, kind="stable")[:_LOOKED_AT] if counts[path]]
     best: tuple[int, Version, list[Run]] | None = None
     for path in candidates:
-        version = _nearest(mine, index, path, open_marks)
+        version = _nearest(mine, index, path, hits.at[open_hits & (hits.owners == path)])
         runs = _telling_runs(mine, index, version, free)
         score = sum(run.length for run in runs)
         if runs and (best is None or score > best[0]):
@@ -81,9 +125,9 @@ def _best(mine: _Text, index: Index, left: Array, right: Array, free: Array) -> 
     return best[1:] if best else None
 
 
-def _nearest(mine: _Text, index: Index, path: int, open_marks: Array) -> Version:
-    """The version of a path that holds most of the text's fingerprints; of equal ones the newest."""
-    wanted = np.unique(mine.hashes[mine.marks[open_marks]])
+def _nearest(mine: _Text, index: Index, path: int, at: Array) -> Version:
+    """The version of a path that holds most of the fingerprints that begin at `at`; of equal ones the newest."""
+    wanted = np.unique(mine.hashes[at])
     scores = [np.isin(wanted, index.look(version)[1]).sum() for version in index.of_path[path]]
     return index.of_path[path][int(np.argmax(scores))]
 
@@ -139,7 +183,7 @@ def _match(mine: _Text, index: Index, version: Version, runs: list[Run]) -> Matc
     if not bits:
         bits = _most_of(held, runs, len(index.tags))
     version, runs = _at_newest(mine, index, version, runs, bits)
-    theirs = index.tokens(version)
+    theirs, _ = index.look(version)
     passages = tuple(_passage(mine.tokens, theirs, run) for run in runs)
     share = sum(run.length for run in runs) / len(mine.tokens)
     return Match(mine.path, index.paths[version.path], version.sha256, passages, share, index.tags_of(bits))
@@ -174,8 +218,8 @@ def _versions(mine: _Text, index: Index, run: Run) -> Iterator[Version]:
     known = np.flatnonzero(right > left)
     if len(known):
         rarest = known[np.argmin((right - left)[known])]
-        owners = np.unique(index.paths_of_hashes[left[rarest] : right[rarest]])
-    else:  # a run shorter than SHORTEST need not have a fingerprint of its own
+        owners = np.unique(index.owners[left[rarest] : right[rarest]])
+    else:  # a run shorter than fingerprints.SHORTEST need not have a fingerprint of its own
         owners = np.arange(len(index.paths))
     for path in owners:
         yield from index.of_path[path]

@@ -19,13 +19,13 @@ from pathlib import Path
 
 import numpy as np
 
-from porter.audit.fingerprints import gram_hashes, winnow
+from porter.audit.fingerprints import GRAM, gram_hashes, winnow
 from porter.audit.model import UpstreamFile
 from porter.audit.tokens import Array, Tokens, tokens_of
 from porter.cache import cache_dir
 from porter.model import sha256
 
-_ARRAYS = ("words", "lines", "starts", "hashes", "paths_of_hashes", "texts", "text_starts")
+_ARRAYS = ("words", "lines", "grams", "starts", "hashes", "owners", "examples", "texts", "text_starts")
 _CODE = ("tokens.py", "fingerprints.py", "index.py")
 _KEPT = 4  # indices; the oldest go
 
@@ -42,17 +42,22 @@ class Version:
 
 @dataclass(frozen=True)
 class Index:
-    """`tags`, oldest first. `hashes` (uint64, m, ascending) and `paths_of_hashes` (uint16, m) are the fingerprints;
-    `words`, `lines` (uint32) the tokens of all versions, one after another from `starts` (int64) on."""
+    """`tags`, oldest first. `words`, `lines` (uint32) and `grams` (uint64, the hash of the run that begins there, 0 if
+    none does) are of the tokens of all versions, one after another, each from its `starts` (int64) on.
+
+    Of each fingerprint: `hashes` (uint64, ascending), `owners` (uint16, the path) and `examples` (int64, a token where
+    it stands, in the newest version that has it). `texts` are the versions' texts, packed, from `text_starts` on."""
 
     tags: tuple[str, ...]
     paths: tuple[str, ...]
     versions: tuple[Version, ...]
     words: Array = field(repr=False)
     lines: Array = field(repr=False)
+    grams: Array = field(repr=False)
     starts: Array = field(repr=False)
     hashes: Array = field(repr=False)
-    paths_of_hashes: Array = field(repr=False)
+    owners: Array = field(repr=False)
+    examples: Array = field(repr=False)
     texts: Array = field(repr=False)
     text_starts: Array = field(repr=False)
 
@@ -64,9 +69,18 @@ class Index:
             out[version.path].append(version)
         return tuple(tuple(sorted(some, key=lambda one: -one.tags)) for some in out)
 
-    def tokens(self, version: Version) -> Tokens:
-        part = slice(self.starts[version.number], self.starts[version.number + 1])
-        return Tokens(np.asarray(self.words[part]), np.asarray(self.lines[part]))
+    def look(self, version: Version) -> tuple[Tokens, Array]:
+        """The tokens of a version, and the hashes of all their runs."""
+        found: tuple[Tokens, Array] = self._looked_at(version.number)  # type: ignore[attr-defined]
+        return found
+
+    def _look(self, number: int) -> tuple[Tokens, Array]:
+        start, end = self.starts[number], self.starts[number + 1]
+        tokens = Tokens(np.asarray(self.words[start:end]), np.asarray(self.lines[start:end]))
+        return tokens, np.asarray(self.grams[start : max(start, end - GRAM + 1)])
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_looked_at", lru_cache(maxsize=4096)(self._look))  # of this process alone
 
     def text(self, version: Version) -> str:
         part = self.texts[self.text_starts[version.number] : self.text_starts[version.number + 1]]
@@ -86,52 +100,52 @@ class Index:
         many = f"{len(self.tags)} releases, {len(self.versions):,} versions of {len(self.paths)} files"
         return f"MLX {self.tags[0]} to {self.tags[-1]}, {many}"
 
-    # What depends on the process only: hashes of versions, made when they are asked for.
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_looked_at", lru_cache(maxsize=4096)(self._look))
-
-    def look(self, version: Version) -> tuple[Tokens, Array]:
-        """The tokens of a version, and the hashes of all their runs."""
-        found: tuple[Tokens, Array] = self._looked_at(version.number)  # type: ignore[attr-defined]
-        return found
-
-    def _look(self, number: int) -> tuple[Tokens, Array]:
-        tokens = self.tokens(self.versions[number])
-        return tokens, gram_hashes(tokens)
-
 
 def index_of(files: Sequence[UpstreamFile], tags: Sequence[str]) -> Index:
     """The index of these versions of files. `tags` are all tags that they name, oldest first."""
     paths = tuple(sorted({file.path for file in files}))
     place = {path: number for number, path in enumerate(paths)}
     bit = {tag: 1 << number for number, tag in enumerate(tags)}
-    versions, all_tokens, texts = [], [], []
-    of_path: dict[int, list[Array]] = {}
-    for number, file in enumerate(files):
-        tokens = tokens_of(file.text)
-        hashes = gram_hashes(tokens)
-        versions.append(Version(number, place[file.path], file.sha256, sum(bit[tag] for tag in file.tags)))
-        of_path.setdefault(place[file.path], []).append(hashes[winnow(hashes)])
-        all_tokens.append(tokens)
-        texts.append(np.frombuffer(zlib.compress(file.text.encode("utf-8", "surrogatepass"), 1), np.uint8))
-    kept = {path: np.unique(np.concatenate(some)) for path, some in of_path.items()}
-    hashes = np.concatenate([*kept.values(), np.zeros(0, np.uint64)])
-    owners = np.concatenate(
-        [np.full(len(some), path, np.uint16) for path, some in kept.items()] or [np.zeros(0, np.uint16)]
+    versions = tuple(
+        Version(number, place[file.path], file.sha256, sum(bit[tag] for tag in file.tags))
+        for number, file in enumerate(files)
     )
-    order = np.argsort(hashes, kind="stable")
+    all_tokens = [tokens_of(file.text) for file in files]
+    all_hashes = [gram_hashes(tokens) for tokens in all_tokens]
+    starts = _starts([len(tokens) for tokens in all_tokens])
+    packed = [zlib.compress(file.text.encode("utf-8", "surrogatepass"), 1) for file in files]
     return Index(
         tuple(tags),
         paths,
-        tuple(versions),
+        versions,
         words=np.concatenate([tokens.words for tokens in all_tokens]),
         lines=np.concatenate([tokens.lines for tokens in all_tokens]),
-        starts=_starts([len(tokens) for tokens in all_tokens]),
-        hashes=hashes[order],
-        paths_of_hashes=owners[order],
-        texts=np.concatenate(texts),
-        text_starts=_starts([len(text) for text in texts]),
+        grams=np.concatenate(
+            [
+                np.pad(hashes, (0, len(tokens) - len(hashes)))
+                for hashes, tokens in zip(all_hashes, all_tokens, strict=True)
+            ]
+        ),
+        starts=starts,
+        texts=np.frombuffer(b"".join(packed), np.uint8),
+        text_starts=_starts([len(one) for one in packed]),
+        **_fingerprints(versions, all_hashes, starts),
     )
+
+
+def _fingerprints(versions: Sequence[Version], all_hashes: Sequence[Array], starts: Array) -> dict[str, Array]:
+    """Each (hash, path) once, at the newest version that has it."""
+    newest_first = sorted(versions, key=lambda one: -one.tags)
+    marks = [winnow(all_hashes[one.number]) for one in newest_first]
+    counts = [len(some) for some in marks]
+    hashes = np.concatenate([all_hashes[one.number][at] for one, at in zip(newest_first, marks, strict=True)])
+    owners = np.repeat(np.array([one.path for one in newest_first], np.uint16), counts)
+    places = np.concatenate([at + starts[one.number] for one, at in zip(newest_first, marks, strict=True)])
+    order = np.lexsort((owners, hashes))  # stable: of the same hash and path the newest stays first
+    hashes, owners, places = hashes[order], owners[order], places[order]
+    first = np.ones(len(hashes), bool)
+    first[1:] = (hashes[1:] != hashes[:-1]) | (owners[1:] != owners[:-1])
+    return {"hashes": hashes[first], "owners": owners[first], "examples": places[first]}
 
 
 def _starts(lengths: Sequence[int]) -> Array:
