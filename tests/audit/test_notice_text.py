@@ -1,0 +1,109 @@
+# SPDX-FileCopyrightText: 2026 The steel-port authors
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the words of notices say, and which files of a tree hold licences."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from porter.audit.notice_text import remarks
+from porter.audit.notice_words import NAMINGS, copyrights, grants, licence_text, named
+from porter.audit.tree_licences import TreeLicences, is_licence_file
+from porter.errors import SteelPortError
+
+SOURCE = "int a;\nint b;\nint c;\n"
+
+
+@pytest.mark.parametrize("naming", NAMINGS, ids=lambda one: one.example)
+def test_naming(naming) -> None:
+    assert naming.spdx in named([(1, naming.example)])
+
+
+def test_copyright_lines() -> None:
+    lines = [
+        "Copyright (c) 2023",
+        "Apple Inc.",
+        "the above copyright notice",
+        "© 2020 Me",
+        "Copyright [year] [fullname]",
+    ]
+    assert list(copyrights(list(enumerate(lines, 1)))) == [(1, "Copyright (c) 2023 Apple Inc."), (4, "© 2020 Me")]
+
+
+@pytest.mark.parametrize("spdx", ["MIT", "BSD-2-Clause", "BSD-3-Clause", "Apache-2.0"])
+def test_a_whole_text_is_recognised_and_a_cut_one_is_not(spdx) -> None:
+    lines = list(enumerate(licence_text(spdx).split("\n"), start=1))
+    assert [grant.spdx for grant in grants(lines)] == [spdx]
+    assert grants(lines[: len(lines) // 2]) == ()
+
+
+def test_each_text_of_a_collection_has_its_own_holders() -> None:
+    text = "".join(
+        f"{line}\n{licence_text(spdx).partition('[fullname]')[2]}"
+        for spdx, line in (("BSD-2-Clause", "Copyright 2001 Foo"), ("MIT", "Copyright 2002 Bar"))
+    )
+    found = grants(list(enumerate(text.split("\n"), start=1)))
+    assert [(one.spdx, [words for _, words in one.copyrights]) for one in found] == [
+        ("BSD-2-Clause", ["Copyright 2001 Foo"]),
+        ("MIT", ["Copyright 2002 Bar"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("LICENSE", True),
+        ("a/LICENCE.md", True),
+        ("COPYING.LESSER", True),
+        ("third_party/x/LICENSE-MIT", True),
+        ("ThirdPartyNotices.txt", True),
+        ("ACKNOWLEDGMENTS.md", True),
+        ("LICENSES/LicenseRef-own.txt", True),
+        ("k/Steel.LICENSE", True),
+        ("k/Steel.LICENSE-Apache-2.0", True),
+        ("k.metal.license", True),
+        ("porter/emit/licences.py", False),
+        ("src/notice.h", False),
+        ("README.md", False),
+    ],
+)
+def test_licence_files(path, expected) -> None:
+    assert is_licence_file(path) is expected
+
+
+def test_a_tree_is_read_without_following_links(tmp_path: Path) -> None:
+    (tmp_path / "tree/LICENSES").mkdir(parents=True)
+    (tmp_path / "tree/LICENSES/MIT.txt").write_text(licence_text("MIT"))
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/LICENSE").write_text(licence_text("MIT"))
+    (tmp_path / "tree/linked").symlink_to(tmp_path / "outside")
+    (tmp_path / "tree/loop").symlink_to(tmp_path / "tree")
+    (tmp_path / "tree/LICENSE").symlink_to(tmp_path / "outside/LICENSE")
+    tree = TreeLicences.read(tmp_path / "tree")
+    assert tree.paths == ("LICENSES/MIT.txt",)
+    assert [grant.spdx for file in tree.above("a/b.h") for grant in file.grants] == ["MIT"]
+
+
+def test_of_a_single_file_only_what_stands_beside_it_is_read(tmp_path: Path) -> None:
+    for place in ("", "deep", "LICENSES"):
+        (tmp_path / place).mkdir(exist_ok=True)
+        (tmp_path / place / "LICENSE").write_text(licence_text("MIT"))
+    (tmp_path / "a.h").write_text(SOURCE)
+    assert TreeLicences.read(tmp_path / "a.h").paths == ("LICENSE", "LICENSES/LICENSE")
+
+
+def test_remarks_of_a_string_in_a_string_and_of_broken_code() -> None:
+    inner = "// inner\nint a;\nint b;\nint c;\n"
+    found = remarks("a.py", f'# outer\nS = """\n{inner}"""\n')
+    assert [(one.lines, one.at_head, one.within is None) for one in found] == [
+        (((1, "outer"),), True, True),
+        (((3, "inner"),), True, False),
+    ]
+    assert [one.lines for one in remarks("a.h", 'int a = "open;\n/* open\nlast')] == [((2, "open"), (3, "last"))]
+
+
+def test_an_unknown_licence_text_is_an_error() -> None:
+    with pytest.raises(SteelPortError, match="not at hand"):
+        licence_text("Nobody-1.0")
