@@ -335,8 +335,11 @@ def _vendored(request: Request) -> Sources:
 
 def _inputs(request: Request, sources: Sources) -> str:
     """One digest over everything that decides what is generated."""
+    from porter.port import origins
+
     families = " ".join(family.digest for family in request.loaded_families)
-    parts = (sources.pin.digest, families, request.loaded_target.digest, _code_digest(), _tools(GENERATING))
+    specs = f"{request.loaded_target.digest} {origins.digest()}"
+    parts = (sources.pin.digest, families, specs, _code_digest(), _tools(GENERATING))
     return sha256("\n".join(parts).encode())
 
 

@@ -11,6 +11,7 @@ Under `pytorch/aten/src/ATen/native/mps/` of the overlay:
 and of a family with MLX's tile selection also
   operations/<Family>.{h,cpp}   dispatch
   operations/SteelOperators.cpp the operators
+At the overlay's root: LICENSES/, NOTICE, REUSE.toml, and provenance/ with one file for each ported header.
 Families whose kernels did not come with the sources are left out, and `Overlay.left_out` names them.
 """
 
@@ -59,7 +60,7 @@ def emit(port: Port, sources: Sources, families: tuple[Family, ...], target: Tar
             unformatted.update(dispatch_files(files, files.family.tiles))
     texts = format_files(unformatted)
     headers = {path.removeprefix(f"{root}/"): texts[path] for path in origins}
-    texts |= licence_files(port, sources, kernels)
+    texts |= licence_files(port, sources, kernels, texts)
     for files in at_hand:
         written = [files.instantiations(), files.source(headers)]
         if files.family.tiles is None:

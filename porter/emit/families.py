@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from porter.emit.flatten import flatten, included
+from porter.emit.licences import flattened_heading
 from porter.emit.names import (
     Templates,
     constant_values,
@@ -26,7 +27,6 @@ from porter.emit.names import (
 from porter.emit.rendering import heading, render
 from porter.model import Instantiation, Port
 from porter.port.constants import macro_name, macros
-from porter.port.notice import COPYRIGHT_TAG, LICENCE_TAG, UPSTREAM
 from porter.port.target import Target
 from porter.spec import Constant, Family
 
@@ -103,15 +103,12 @@ class FamilyFiles:
         """operations/<Name>Source.h: its path and text. `headers`: include path -> text, formatted."""
         roots = self.values()["headers"]
         used = included(roots, headers)
-        origins = {self.target.header(file.source): file.source for file in self.port.files}
-        notices = [self.port.corpus.notices[origins[path]] for path in used]
-        copyrights = sorted({line for notice in notices for line in notice.copyrights})
-        licences = " AND ".join(sorted({notice.spdx for notice in notices}))
-        lines = [f"// {COPYRIGHT_TAG} {line}" for line in copyrights]
-        lines += [f"// {LICENCE_TAG} {licences}", "//"]
-        lines += [f"// Ported headers of {UPSTREAM}, revision {self.port.corpus.pin.revision},"]
-        lines += ["// each headed by its own notice; made by steel-port, which changed them."]
-        text = render("Source.h.j2", self.values(), heading="\n".join(lines), source=flatten(roots, headers))
+        text = render(
+            "Source.h.j2",
+            self.values(),
+            heading=flattened_heading([headers[path] for path in used], self.port.corpus.pin.revision),
+            source=flatten(roots, headers),
+        )
         return f"{self.operations}/{overlay_name(self.family)}Source.h", text
 
     def arguments(self, row: Instantiation) -> str:

@@ -42,5 +42,8 @@ def heading(revision: str, family: Family, restated: Iterable[str]) -> str:
     if places:
         lines += [f"Restates values of {UPSTREAM}", f"  revision {revision}"]
         lines += [f"  {place}" for place in places]
-        lines += [f"whose licence stands in kernels/{LICENCE_FILE}."]
+        lines += [
+            f"whose licence stands in kernels/{LICENCE_FILE}. The rows of the tables are those values; every other"
+        ]
+        lines += ["line is steel-port's."]
     return "\n".join(f"// {line}".rstrip() for line in lines)

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from porter.errors import ParseError
-from porter.model import Location, Notice
-from porter.parse.lexer import Token
+from porter.model import Location, Notice, sha256
+from porter.parse.lexer import Token, tokenize
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,75 @@ _SPDX_LINE = re.compile("SPDX" r"-License-Identifier:\s*([^\n]*[^\s])")
 _COPYRIGHT = re.compile(r"(?:copyright\b|©|\(c\)|SPDX-(?:File)?CopyrightText:).*", re.I)
 _YEAR_OR_SIGN = re.compile(r"\b(?:19|20)\d\d\b|©|\(c\)", re.I)
 _GRANTS = re.compile(r"\blicen[cs]ed\b|\blicen[cs]e\b|\ball rights reserved\b|\bpublic domain\b|\bredistribut", re.I)
+
+# Words by which a comment says that code came from elsewhere, or from what it was learned. An address counts too, but
+# for those of licence texts. What is matched in vain costs a person one decision; what is missed costs a notice.
+_NAMES_ORIGIN = re.compile(
+    r"\b(?:taken|adapted|borrowed|copied|copy-?n?-?pasted|ported|forked|derived|translated|lifted|extracted|modified)\s+"
+    r"(?:directly\s+|verbatim\s+)?from\b"
+    r"|\b(?:based|modell?ed|building)\s+(?:up)?(?:on|after)\b(?:\s+\w+){0,4}?\s+(?:code|implementation|algorithm|work|paper)\b"
+    r"|\bfrom\s+(?:pytorch|torch|numpy|jax|cutlass|cub|thrust|cuda|ggml|llama\.cpp|triton|tinygrad|boost|eigen|freebsd)\b"
+    r"|\binspired\s+by\b|\bcourtesy\s+of\b|\bcredits?\s+(?:to|goes)\b|\bthanks\s+to\b|\bwritten\s+by\b"
+    r"|\bstack\s?(?:overflow|exchange)\b|\bport\s+of\b|\b(?:original|reference)\s+(?:implementation|code|source|author)\b"
+    r"|\bcub\b|\bc10\b|\barxiv\b|\bgithub\b|https?://(?!www\.apache\.org/licenses/)",
+    re.I,
+)
+
+
+@dataclass(frozen=True)
+class NamedOrigin:
+    """A run of comments that names another origin: `words` of it, which stand in line `line`.
+
+    The run covers lines `first` to `last`. `digest` is the SHA-256 of its words, comment marks and white space aside:
+    what a decision in specs/licences.yaml is about.
+    """
+
+    line: int
+    words: str
+    first: int
+    last: int
+    digest: str
+
+
+def named_origins(text: str) -> tuple[NamedOrigin, ...]:
+    """The runs of comments of a file that name an origin other than the file itself, in the order of the file."""
+    if not _NAMES_ORIGIN.search(text) and not _NAMES_ORIGIN.search(_unmarked(text)):
+        return ()
+    return tuple(found for run in comment_runs(tokenize(text)) if (found := _origin_of(run)) is not None)
+
+
+def _origin_of(run: list[Token]) -> NamedOrigin | None:
+    lines = list(_comment_lines(run))
+    said = ""
+    starts: list[tuple[int, int]] = []
+    for words, number in lines:
+        starts.append((len(said), number))
+        said += f"{words} "
+    found = _NAMES_ORIGIN.search(said)
+    if found is None:
+        return None
+    line = max(number for start, number in starts if start <= found.start())
+    return NamedOrigin(line, found[0], lines[0][1], lines[-1][1], sha256(" ".join(said.split()).encode()))
+
+
+def comment_runs(tokens: Iterable[Token]) -> Iterator[list[Token]]:
+    """Comments that one end of a line parts at most, taken together."""
+    run: list[Token] = []
+    lines = 0
+    for token in tokens:
+        lines = lines + 1 if token.kind == "newline" else lines * (token.kind == "space")
+        if run and (lines > 1 or token.kind not in ("comment", "space", "newline")):
+            yield run
+            run = []
+        if token.kind == "comment":
+            run.append(token)
+    if run:
+        yield run
+
+
+def _unmarked(text: str) -> str:
+    """`text` with its comment marks at the beginning of lines taken off, so that words part only by white space."""
+    return re.sub(r"\n[ \t]*(?://+|\*+)", "\n", text)
 
 
 def read_notice(path: str, tokens: Iterable[Token], default: str) -> Notice:

@@ -22,6 +22,10 @@ def code(text: str) -> list[str]:
 
 def test_every_family_has_its_files(overlay: dict[str, str]) -> None:
     assert sorted(overlay) == [
+        "LICENSES/BSD-3-Clause.txt",
+        "LICENSES/MIT.txt",
+        "NOTICE",
+        "REUSE.toml",
         "kernels/MlxBase.h",
         "kernels/MlxScale.h",
         "kernels/MlxScale.metal",
@@ -32,6 +36,9 @@ def test_every_family_has_its_files(overlay: dict[str, str]) -> None:
         "operations/MlxScaleTable.h",
         "operations/MlxTurnSource.h",
         "operations/MlxTurnTable.h",
+        "provenance/MlxBase.h.json",
+        "provenance/MlxScale.h.json",
+        "provenance/MlxTurn.h.json",
     ]
 
 

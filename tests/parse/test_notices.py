@@ -7,7 +7,7 @@ import pytest
 from porter.errors import ParseError
 from porter.model import Location, Notice, Sources
 from porter.parse.lexer import tokenize
-from porter.parse.notices import LICENCES, Licence, read_licence, read_notice
+from porter.parse.notices import LICENCES, Licence, NamedOrigin, named_origins, read_licence, read_notice
 from porter.port.notice import LICENCE_TAG
 
 KERNELS = "mlx/backend/metal/kernels"
@@ -68,6 +68,44 @@ def test_a_four_clause_licence_is_not_taken_for_a_shorter_one() -> None:
 def test_an_unknown_licence_file() -> None:
     with pytest.raises(ParseError, match="LICENSE:1"):
         read_licence("LICENSE", "Do what you like.")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Adapted from somewhere", "taken directly from there", "forked\n// from it", "copy-n-pasted from X",
+        "Based on the code of Y", "Based on GPU merge sort algorithm at", "from PyTorch", "inspired by Z",
+        "a Stack Overflow answer", "see c10", "CUB does this", "a port of W", "the reference implementation",
+        "http://example.org", "https://www.apache.org/ is not the licence", "see arXiv 1234",
+    ],
+)  # fmt: skip
+def test_words_that_name_another_origin(words: str) -> None:
+    found = named_origins(f"int x;\n\n// {words}\nint y;\n")
+    assert [(one.first, one.line) for one in found] == [(3, 3)]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "// Adjust the pointer based on tid\n", "// copied to device memory\n", "// load from threadgroup memory\n",
+        '#include "https://example.org"\n', "int cub; // a cube\n", "int from_pytorch;\n",
+        "// http://www.apache.org/licenses/LICENSE-2.0\n", "// Copyright 2020 A\n",
+    ],
+)  # fmt: skip
+def test_what_names_no_origin(code: str) -> None:
+    assert named_origins(code) == ()
+
+
+def test_an_origin_is_known_by_its_words_and_not_by_its_layout() -> None:
+    lines = "x;\n/*\n * Text.\n * Based on code\n * of A.\n */\n"
+    (one,) = named_origins(lines)
+    assert one == NamedOrigin(4, "Based on code", 2, 6, one.digest)
+    assert named_origins("// Text. Based on\n// code of A.\n")[0].digest == one.digest
+    assert named_origins("// Text. Based on\n// code of B.\n")[0].digest != one.digest
+
+
+def test_two_comments_are_two_statements() -> None:
+    assert [one.line for one in named_origins("// from PyTorch\nint x;\n// from NumPy\n\n// by hand\n")] == [1, 3]
 
 
 def upstream_notice(sources: Sources, path: str) -> Notice:
