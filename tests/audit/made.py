@@ -47,7 +47,7 @@ def finding(
     found: tuple[tuple[str, int], ...] = (),
 ) -> Finding:
     passage = Passage(Lines(3, 6), Lines(2, 7), 40, identical=False)
-    match = Match(path, UPSTREAM.path, UPSTREAM.sha256, (passage,), 0.625, revisions)
+    match = Match(path, UPSTREAM.path, UPSTREAM.sha256, (passage,), 0.64, revisions)
     return Finding(match, NoticeJudgement(verdict, reason, found), changes)
 
 

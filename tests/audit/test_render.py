@@ -104,7 +104,7 @@ def test_text_names_fixes_first_then_findings_gravest_first() -> None:
     assert FEATURE.subject not in "".join(lines)
     rows = [line for line in lines if "twice.metal" in line]
     assert [row.rstrip().rsplit("  ", 1)[-1] for row in rows] == ["none", "wrong licence named", "complete"]
-    assert rows[0].split()[:5] == ["src/a.h:3-6", f"{UPSTREAM.path}:2-7", "62%", "v0.29.0", "to"]
+    assert rows[0].split()[:5] == ["src/a.h:3-6", f"{UPSTREAM.path}:2-7", "64%", "v0.29.0", "to"]
 
 
 def test_text_ends_with_counts_and_what_to_do() -> None:

@@ -103,11 +103,7 @@ def _ends(audit: Audit, where: str) -> Iterator[str]:
 def summary(audit: Audit) -> str:
     """`Derived from MLX: 120 lines in 2 files, 3 findings: 1 none, 2 complete.`"""
     if not audit.findings:
-        return (
-            "Derived from MLX: nothing was found."
-            if audit.files
-            else "No file was read; see what was passed over."
-        )
+        return "Derived from MLX: nothing was found." if audit.files else "No file was read; see what was passed over."
     counts = ", ".join(f"{count} {verdict.value}" for verdict, count in verdict_counts(audit).items())
     files = len({finding.match.path for finding in audit.findings})
     return (
