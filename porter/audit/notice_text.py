@@ -9,6 +9,7 @@ like code, and as a remark from end to end where it does not.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -52,6 +53,7 @@ class Remark:
         return Lines(self.lines[0][0], self.lines[-1][0])
 
 
+@functools.lru_cache(maxsize=8)  # a file is asked of once for each upstream file that it has parts of
 def remarks(path: str, text: str) -> tuple[Remark, ...]:
     """Every remark of the file `path`, in the order of their lines (from 1, parted by line feeds)."""
     lexer = _lexer(path, text)
