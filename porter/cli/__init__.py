@@ -17,6 +17,7 @@ COMMANDS = {
     "list": "List what the vendored sources declare.",
     "show": "Show one kernel, template, params struct, constant or file.",
     "instantiate": "Print the ported source of one kernel, for compilation at run time.",
+    "audit": "Find what in a tree is derived from MLX, and judge its notices.",
     "cache": "Say what is kept of compiled kernels, or remove it.",
     "metallib": "Look into a compiled Metal library: its functions, one kernel, its LLVM IR.",
 }
