@@ -16,9 +16,10 @@ import numpy as np
 from porter.audit.fingerprints import GRAM
 from porter.audit.tokens import Array, Tokens
 
-_MOST_PAIRS = 400_000
-_MOST_PLACES = 64
+_MOST_PLACES = 8
 """How often a hash may stand in the upstream file and still begin a run: lists of like rows pair with all others."""
+
+_MOST_RUNS = 2000  # of one pair of texts, the longest
 
 
 @dataclass(frozen=True)
@@ -47,20 +48,43 @@ def shared_runs(mine: Tokens, my_hashes: Array, theirs: Tokens, their_hashes: Ar
     count[count > _MOST_PLACES] = 0
     if not count.any():
         return []
-    here = np.repeat(wanted, count)[:_MOST_PAIRS]
-    first = np.repeat(left - (np.cumsum(count) - count), count)[:_MOST_PAIRS]
-    there = order[first + np.arange(len(here))]
-    diagonal = there - here
+    here = np.repeat(wanted, count)
+    there = order[np.repeat(left - (np.cumsum(count) - count), count) + np.arange(len(here))]
+    found: dict[int, list[Run]] = {}
+    for seed in _straight(here, there - here):
+        known = found.setdefault(seed.there - seed.here, [])
+        if not any(run.here <= seed.here and seed.end <= run.end for run in known):
+            known.append(_extended(my_hashes, their_hashes, seed))
+    return [part for known in found.values() for run in known for part in _consistent(mine, theirs, run)]
+
+
+def _straight(here: Array, diagonal: Array) -> list[Run]:
+    """Runs of neighbouring hashes on one diagonal, the longest first."""
     by = np.lexsort((here, diagonal))
     here, diagonal = here[by], diagonal[by]
     breaks = np.flatnonzero((np.diff(diagonal) != 0) | (np.diff(here) != 1)) + 1
     starts = np.concatenate([[0], breaks])
     ends = np.concatenate([breaks, [len(here)]])
-    out: list[Run] = []
-    for start, end in zip(starts, ends, strict=True):
-        begin, length = int(here[start]), int(here[end - 1] - here[start]) + GRAM
-        out += _consistent(mine, theirs, Run(begin, begin + int(diagonal[start]), length))
-    return out
+    longest = np.argsort(starts - ends, kind="stable")[:_MOST_RUNS]
+    return [
+        Run(int(here[start]), int(here[start] + diagonal[start]), int(end - start) + GRAM - 1)
+        for start, end in zip(starts[longest], ends[longest], strict=True)
+    ]
+
+
+def _extended(mine: Array, theirs: Array, run: Run) -> Run:
+    """The run as far as the hashes agree on both sides: also those that stand too often to begin one."""
+    last = run.length - GRAM
+    after = _agree(mine[run.here + last :], theirs[run.there + last :])
+    before = _agree(mine[: run.here + 1][::-1], theirs[: run.there + 1][::-1])
+    return Run(run.here - before + 1, run.there - before + 1, run.length + before + after - 2)
+
+
+def _agree(one: Array, other: Array) -> int:
+    """How many elements agree from the first on."""
+    length = min(len(one), len(other))
+    wrong = np.flatnonzero(one[:length] != other[:length])
+    return int(wrong[0]) if len(wrong) else length
 
 
 def _consistent(mine: Tokens, theirs: Tokens, run: Run) -> Iterator[Run]:
@@ -94,11 +118,14 @@ def equal_words(mine: Tokens, theirs: Tokens, run: Run) -> int:
     return int(np.count_nonzero(a == b))
 
 
-def without_overlap(runs: list[Run], shortest: int) -> list[Run]:
-    """Of runs that overlap in the audited text the longest; of the others what is left, if not too short."""
+def without_overlap(runs: list[Run], alike: dict[Run, int], shortest: int) -> list[Run]:
+    """Of runs that overlap in the audited text the longest; of the others what is left, if not too short.
+
+    `alike`: of equally long ones that with more of it goes first.
+    """
     out: list[Run] = []
     taken: list[tuple[int, int]] = []
-    for run in sorted(runs, key=lambda one: (-one.length, one.here, one.there)):
+    for run in sorted(runs, key=lambda one: (-one.length, -alike[one], one.here, one.there)):
         begin, end = run.here, run.end
         for first, last in taken:
             if first < end and begin < last:

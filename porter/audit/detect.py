@@ -27,8 +27,6 @@ TELLING_TOKENS = 60
 """A run of fewer tokens counts only where its names are upstream's too, and then from TELLING_IDENTICAL on."""
 
 TELLING_IDENTICAL = 36
-TELLING_DISTINCT = 0.5
-"""Of a run's hashes so many differ from each other: a list of like rows says little, however long."""
 
 _LOOKED_AT = 12  # paths that are aligned in each round
 _OFTEN = 8  # places of one fingerprint in a text that are looked at to find candidates
@@ -137,7 +135,7 @@ def _telling_runs(mine: _Text, index: Index, version: Version, free: Array) -> l
     spans = free[: len(mine.hashes)]
     runs = shared_runs(mine.tokens, mine.hashes, theirs, their_hashes, spans)
     runs = [part for run in runs for part in _free_parts(run, free)]
-    runs = without_overlap(runs, GRAM)
+    runs = without_overlap(runs, {run: equal_words(mine.tokens, theirs, run) for run in runs}, GRAM)
     runs = [trimmed for run in runs if (trimmed := _whole_lines(mine.tokens, run)) is not None]
     return [run for run in runs if telling(mine, theirs, run)]
 
@@ -162,13 +160,11 @@ def _whole_lines(tokens: Tokens, run: Run) -> Run | None:
 
 
 def telling(mine: _Text, theirs: Tokens, run: Run) -> bool:
-    """Whether a run is long and varied enough to say where it comes from."""
-    hashes = mine.hashes[run.here : run.end - GRAM + 1]
-    if len(np.unique(hashes)) < TELLING_DISTINCT * len(hashes):
-        return False
-    if run.length >= TELLING_TOKENS:
+    """Whether a run says where it comes from: what repeats in it counts once."""
+    different = len(np.unique(mine.hashes[run.here : run.end - GRAM + 1])) + GRAM - 1
+    if different >= TELLING_TOKENS:
         return True
-    return run.length >= TELLING_IDENTICAL and equal_words(mine.tokens, theirs, run) == run.length
+    return different >= TELLING_IDENTICAL and equal_words(mine.tokens, theirs, run) == run.length
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -89,6 +89,14 @@ class Index:
     def upstream_file(self, version: Version) -> UpstreamFile:
         return UpstreamFile(self.paths[version.path], version.sha256, self.tags_of(version.tags), self.text(version))
 
+    def by_digest(self, digest: str) -> UpstreamFile:
+        """The version with these bytes. Raises KeyError where there is none."""
+        return self.upstream_file(self._versions_by_digest[digest])
+
+    @cached_property
+    def _versions_by_digest(self) -> dict[str, Version]:
+        return {version.sha256: version for version in self.versions}
+
     def tags_of(self, bits: int) -> tuple[str, ...]:
         return tuple(tag for place, tag in enumerate(self.tags) if bits >> place & 1)
 
