@@ -12,12 +12,13 @@ statement that the file was changed (b) and the copyright notices (c). So a noti
   holder's copyright or with nobody's; or the nearest licence files above the file have the text with that holder's.
 
 A remark is about a passage where it stands at the head of the file (or of the string that the passage is in), within
-`ADJACENT` lines of it, or says its lines. No judgement here is legal advice; the table in tests/audit/test_judge.py
-shows each decision by an example.
+`ADJACENT` lines of it, or says its lines. A wrong licence is named only by such a remark; the owed one, anywhere.
+No judgement here is legal advice; the table in tests/audit/test_judge.py shows each decision by an example.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -64,7 +65,12 @@ class Owed:
 
     @property
     def holders(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(map(holder, self.copyrights)))
+        return tuple(self.names)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Holder -> name, as upstream writes it."""
+        return {holder(line): _name(line) for line in self.copyrights}
 
 
 def owed(upstream: UpstreamFile) -> Owed:
@@ -77,9 +83,13 @@ def owed(upstream: UpstreamFile) -> Owed:
 def holder(copyright_line: str) -> str:
     """The word by which a holder is known in any spelling of the line: a company's name without its form, a person's
     last name."""
-    name = _NOT_NAME.sub(" ", copyright_line).strip(" .")
+    name = _name(copyright_line).rstrip(".")
     company = _COMPANY.sub("", name)
     return (company if company != name else name.split()[-1] if name else name).lower()
+
+
+def _name(copyright_line: str) -> str:
+    return _NOT_NAME.sub(" ", copyright_line).strip()
 
 
 def judge(tree: TreeLicences, path: str, text: str, match: Match, upstream: UpstreamFile) -> NoticeJudgement:
@@ -90,20 +100,43 @@ def judge(tree: TreeLicences, path: str, text: str, match: Match, upstream: Upst
     return _Case(tree, path, text, match, owed(upstream)).judged()
 
 
+class _Said:
+    """What a file says, whatever it is asked about: read once for all that it has from upstream."""
+
+    def __init__(self, path: str, text: str) -> None:
+        self.remarks = remarks(path, text)
+        self.lines = [line for one in self.remarks for line in one.lines]
+        self.copyrights = list(copyrights(self.lines))
+        self.mentions = tuple((path, number) for number in mentions(self.lines))
+        self.grants = grants(self.lines)
+        self.named = _named(path, self.lines)
+        self.file_names = list(file_names(self.lines))
+
+
+@functools.lru_cache(maxsize=8)
+def _said(path: str, text: str) -> _Said:
+    return _Said(path, text)
+
+
+def _named(path: str, lines: Sequence[Line]) -> dict[str, tuple[str, int]]:
+    """Licences that the lines name or give the text of, and where."""
+    given = {grant.spdx: (path, grant.line) for grant in grants(lines)}
+    out = given | {spdx: (path, number) for spdx, number in named(lines).items()}
+    return out if out.keys() == {RESERVED} else {spdx: at for spdx, at in out.items() if spdx != RESERVED}
+
+
 class _Case:
     """What is known of one match while it is judged."""
 
     def __init__(self, tree: TreeLicences, path: str, text: str, match: Match, due: Owed) -> None:
         self.tree, self.path, self.due = tree, path, due
-        said = remarks(path, text)
+        self.said = _said(path, text)
         self.beside = tree.neighbour(path)
-        self.lines = [line for one in said for line in one.lines]
-        about = [line for one in about_passages(said, match) for line in one.lines]
-        self.held = self._holders(about) | self._holders(self.beside, f"{path}.license")
-        self.elsewhere = self._holders(self.lines)
-        self.mentions = tuple((path, number) for number in mentions(self.lines))
-        self.named = self._named()
-        self.files = self._files_named()
+        self.about = [line for one in about_passages(self.said.remarks, match) for line in one.lines]
+        self.held = self._holders(copyrights(self.about)) | self._holders(copyrights(self.beside), f"{path}.license")
+        self.elsewhere = self._holders(self.said.copyrights)
+        self.named = {**_named(f"{path}.license", self.beside), **self.said.named}
+        self.files = self._files(self.said.file_names)
 
     def judged(self) -> NoticeJudgement:
         wrong = self._wrong()
@@ -113,32 +146,28 @@ class _Case:
         if not missing:
             return self._permission()
         if len(missing) < len(self.due.holders):
-            reason = f"the copyright of {_and(self.held)} is stated, that of {_and(missing)} is not"
+            reason = f"the copyright of {self._names(self.held)} is stated, that of {self._names(missing)} is not"
             return self._say(Verdict.NO_PERMISSION_TEXT, reason)
         return self._without_copyright()
 
     # What the file says ----------------------------------------------------------------------------------------------
 
-    def _holders(self, lines: Sequence[Line], path: str | None = None) -> dict[str, tuple[str, int]]:
+    def _holders(self, lines: Iterable[Line], path: str | None = None) -> dict[str, tuple[str, int]]:
+        """Of those copyright lines, the holders that are owed, and where each stands."""
         out: dict[str, tuple[str, int]] = {}
-        for number, words in copyrights(lines):
+        for number, words in lines:
             for one in self.due.holders:
                 if re.search(rf"\b{re.escape(one)}\b", words, re.I):
                     out.setdefault(one, (path or self.path, number))
         return out
 
-    def _named(self) -> dict[str, tuple[str, int]]:
-        """Licences that the file names itself or gives the text of, or that its `.license` neighbour names."""
-        own = {grant.spdx: (self.path, grant.line) for grant in grants(self.lines)}
-        own |= {spdx: (self.path, number) for spdx, number in named(self.lines).items()}
-        beside = {spdx: (f"{self.path}.license", number) for spdx, number in named(self.beside).items()}
-        out = {**beside, **own}
-        return out if out.keys() == {RESERVED} else {spdx: at for spdx, at in out.items() if spdx != RESERVED}
-
-    def _files_named(self) -> list[tuple[LicenceFile, tuple[str, int]]]:
+    def _files(self, names: Iterable[tuple[int, str]]) -> list[tuple[LicenceFile, tuple[str, int]]]:
         """Licence files that the file points to, and where it does. One that the tree lacks is left out."""
-        found = [(self.tree.resolve(self.path, name), number) for number, name in file_names(self.lines)]
+        found = [(self.tree.resolve(self.path, name), number) for number, name in names]
         return [(file, (self.path, number)) for file, number in found if file is not None]
+
+    def _names(self, holders: Iterable[str]) -> str:
+        return _and(self.due.names[one] for one in holders)
 
     def _is_named(self, spdx: str) -> bool:
         """By its name, by the family's name (BSD), or by pointing to a file that has its text."""
@@ -149,9 +178,13 @@ class _Case:
     # The verdicts ----------------------------------------------------------------------------------------------------
 
     def _wrong(self) -> NoticeJudgement | None:
-        """A licence is named, by name or by the file pointed to, and the one that is owed is not."""
+        """A licence is named for the passage, by name or by the file pointed to, and what is owed is nowhere named.
+
+        What a remark elsewhere in the file names is about other lines, as in a file with parts from many.
+        """
         unnamed = [spdx for spdx in self.due.licences if not self._is_named(spdx)]
-        others = {**{spdx: at for file, at in self.files for spdx in file.named}, **self.named}
+        others = {spdx: at for file, at in self._files(file_names(self.about)) for spdx in file.named}
+        others |= {**_named(f"{self.path}.license", self.beside), **_named(self.path, self.about)}
         others = {spdx: at for spdx, at in others.items() if spdx not in self.due.licences}
         if not unnamed or not others:
             return None
@@ -166,27 +199,27 @@ class _Case:
         if lacking:
             return self._say(Verdict.NO_PERMISSION_TEXT, self._why_lacking(lacking), at)
         where = _and(dict.fromkeys(f"{place}:{line}" for place, line in at))
-        return self._say(Verdict.COMPLETE, f"copyright of {_and(self.held)}; {_and(places)} at {where}", at)
+        return self._say(Verdict.COMPLETE, f"copyright of {self._names(self.held)}; {_and(places)} at {where}", at)
 
     def _without_copyright(self) -> NoticeJudgement:
         """No copyright line is about the passage. Upstream's file may have none either."""
         if self.due.of_repository and self._is_kept_with_licence():
             reason = "upstream's file states no copyright itself, and a licence file above this one has MLX's notice"
             return self._say(Verdict.COMPLETE, reason, [self._above(one) for one in self.due.licences])
-        holders = _and(self.due.holders)
+        holders = self._names(self.due.holders)
         if self.elsewhere:
             reason = (
                 f"a copyright line of {holders} stands in the file, but neither at its head nor at the passage, "
                 "and it does not say which lines it is about"
             )
             return self._say(Verdict.MENTION_ONLY, reason, self.elsewhere.values())
-        if self.mentions:
+        if self.said.mentions:
             return self._say(Verdict.MENTION_ONLY, f"MLX is mentioned, and no copyright line of {holders} is there")
         reason = f"neither a copyright line of {holders} nor MLX's name is in the file"
         return self._say(Verdict.NONE, reason, [at for spdx, at in self.named.items() if spdx in self.due.licences])
 
     def _why_lacking(self, lacking: Sequence[str]) -> str:
-        said = f"copyright of {_and(self.held)}; the text of {_and(lacking)} is neither in the file"
+        said = f"copyright of {self._names(self.held)}; the text of {_and(lacking)} is neither in the file"
         if any(self._is_named(spdx) for spdx in lacking):
             return f"{said} nor, with that copyright or with nobody's, in the tree, though the file names it"
         return f"{said} nor named there, and no licence file above it has it with that copyright"
@@ -195,8 +228,8 @@ class _Case:
 
     def _text_of(self, spdx: str) -> tuple[str, int] | None:
         """(path, line) of the licence's whole text where it counts, in the file or in the tree; None without one."""
-        for path, lines in ((self.path, self.lines), (f"{self.path}.license", self.beside)):
-            for grant in grants(lines):
+        for path, given in ((self.path, self.said.grants), (f"{self.path}.license", grants(self.beside))):
+            for grant in given:
                 if grant.spdx == spdx:
                     return path, grant.line
         return self._named_text(spdx) if self._is_named(spdx) else self._above(spdx)
@@ -232,10 +265,10 @@ class _Case:
     # The answer ------------------------------------------------------------------------------------------------------
 
     def _say(self, verdict: Verdict, reason: str, more: Iterable[tuple[str, int] | None] = ()) -> NoticeJudgement:
-        if verdict is Verdict.COMPLETE and "Apache-2.0" in self.due.licences and not states_change(self.lines):
+        if verdict is Verdict.COMPLETE and "Apache-2.0" in self.due.licences and not states_change(self.said.lines):
             reason += "; Apache-2.0, section 4 (b), also asks to state that the file was changed, which it does not"
-        known = (at for spdx, at in self.named.items() if self.held or spdx not in self.due.licences)
-        places = {*self.held.values(), *self.mentions, *known, *(at for at in more if at is not None)}
+        known = (at for spdx, at in self.named.items() if self.held and spdx in self.due.licences)
+        places = {*self.held.values(), *self.said.mentions, *known, *(at for at in more if at is not None)}
         return NoticeJudgement(verdict, f"{reason}.", tuple(sorted(places)))
 
 
@@ -253,10 +286,11 @@ def _is_about(remark: Remark, passage: Lines, snippets: Sequence[Lines]) -> bool
         return True
     if any(_meet(span, one) and _meet(one, passage) for one in snippets):
         return True
-    return any(_meet(one, passage) for one in _lines_said(remark))
+    return any(_meet(one, passage) for one in lines_said(remark))
 
 
-def _lines_said(remark: Remark) -> list[Lines]:
+def lines_said(remark: Remark) -> list[Lines]:
+    """The ranges of lines that a remark speaks of."""
     words = " ".join(words for _, words in remark.lines)
     ranges = [found for said in _SAYS_LINES.findall(words) for found in _RANGE.findall(said)]
     pairs = ((int(first), int(last or first)) for first, last in ranges)

@@ -62,6 +62,10 @@ class TreeLicences:
         paths = [path.relative_to(folder).as_posix() for path in _licence_paths(folder, deep=root.is_dir())]
         return cls(paths, lambda path: _read(folder / path))
 
+    def with_texts(self, texts: Mapping[str, str]) -> TreeLicences:
+        """The tree as it would be with these files too."""
+        return TreeLicences((*self.paths, *texts), lambda path: texts[path] if path in texts else self._read(path))
+
     def file(self, path: str) -> LicenceFile:
         if path not in self._kept:
             self._kept[path] = LicenceFile.from_text(path, self._read(path))

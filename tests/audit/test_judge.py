@@ -199,14 +199,19 @@ EXAMPLES = (
         slashes(f"Copyright 2008 NVIDIA Corporation\n{APACHE_HEAD}") + CODE,
         {"LICENSE": licence_text("Apache-2.0")},
         "apache",
-        says="apple, maia",
+        says="that of Apple Inc., Filipe Maia is not",
     ),
     Example(
         "BSD-2, Apple's line only",
         LACKS_TEXT,
         slashes(f"{APPLE}\n{TAG} BSD-2-Clause") + CODE,
         source="bsd",
-        says="juffa",
+        says="Norbert Juffa",
+    ),
+    Example(
+        "parts of many files, one under another licence",
+        LACKS_TEXT,
+        slashes(APPLE) + CODE + OWN + slashes(text_of("BSD-2-Clause", "Copyright 2015 N. Juffa")) + OWN,
     ),
     # mention only
     Example("adapted from MLX", MENTION, slashes("Adapted from MLX.") + CODE, says="mentioned"),
