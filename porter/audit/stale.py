@@ -60,19 +60,23 @@ def is_fix(subject: str) -> bool:
 def changes(git_dir: Path, match: Match, upstream: UpstreamFile) -> tuple[Change, ...]:
     """Commits after the newest of the match's revisions that changed its upstream lines; fixes first, then by date.
 
-    `git_dir` is a clone of MLX, bare or not, `upstream` the file at that revision. Commits that only move white space
-    or comments are left out. Raises UpstreamError where the clone lacks the revision, holds another file there, or
-    reads no further than it.
+    `git_dir` is a clone of MLX, bare or not, `upstream` the file that the match names. Its lines are followed from the
+    newest of its own releases, because at the newest of the match's the code may have moved to another file. Commits
+    that only move white space or comments are left out. Raises UpstreamError where the clone lacks the revision, holds
+    another file there, or reads no further than it.
     """
-    revision = (match.revisions or upstream.tags)[-1:]
-    if not revision:
+    held = [tag for tag in match.revisions if tag in upstream.tags] or list(upstream.tags or match.revisions)
+    if not held:
         raise UpstreamError("no release is known to hold these lines", where=match.path)
-    folder = Path(git_dir)
-    history = _history(folder, revision[0], *_ends(folder, revision[0]), upstream.path, upstream.sha256)
+    folder, start = Path(git_dir), held[-1]
+    newest = (match.revisions or upstream.tags)[-1]
+    commit, main = _ends(folder, start)
+    history = _history(folder, start, commit, main, upstream.path, upstream.sha256)
     origins = _followed(match, history.line_count)
     for hunks in history.before:
         origins, _ = follow(origins, hunks)
-    found = list(_changes(match, origins, history))
+    older = frozenset[str]() if newest == start else _between_releases(folder, commit, _ends(folder, newest)[0])
+    found = [change for change in _changes(match, origins, history) if change.commit not in older]
     return tuple(sorted(found, key=lambda change: (not change.is_fix, change.date)))
 
 
@@ -137,6 +141,13 @@ def _history(folder: Path, revision: str, commit: str, main: str, path: str, dig
     told = _log(folder, commit, main, _names(folder, commit, main, path))
     count = len(data.split(b"\n")) - data.endswith(b"\n")
     return _History(count if data else 0, before, tuple(_along(told, path)))
+
+
+@functools.lru_cache(maxsize=256)
+def _between_releases(folder: Path, old: str, new: str) -> frozenset[str]:
+    """Commits that the newer release has and the older has not."""
+    told = run_git(folder, "rev-list", f"{old}..{new}")
+    return frozenset(_succeed(folder, told, "list its commits").decode().split())
 
 
 def _along(told: Iterable[Commit], path: str) -> Iterator[tuple[Commit, tuple[Hunk, ...]]]:

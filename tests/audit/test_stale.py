@@ -159,6 +159,21 @@ def test_a_fix_that_the_release_has_already_is_not_named(repository) -> None:
     assert [one.commit for one in found(repository, 5, 10, text=fixed, tag="v1.0.1")] == [oid]
 
 
+def test_code_that_moved_to_another_file_is_followed_from_where_it_stood(repository) -> None:
+    """The newest release that holds the lines has them in another file: what came before it is no news."""
+    oid = repository.commit("Fix seven early", text_of(with_line(7, "int seven;")))
+    repository.commit("take it away", None)
+    repository.commit("put it there", text_of(LINES), "elsewhere.h")
+    repository.git("tag", "v1.1.0")
+    digest = hashlib.sha256(text_of(LINES).encode()).hexdigest()
+    passage = Passage(Lines(101, 106), Lines(5, 10), 9, True)
+    upstream = UpstreamFile(PATH, digest, ("v1.0.0",), text_of(LINES))
+    both = Match("port.h", PATH, digest, (passage,), 1.0, ("v1.0.0", "v1.1.0"))
+    assert changes(repository.folder, both, upstream) == ()
+    old = Match("port.h", PATH, digest, (passage,), 1.0, ("v1.0.0",))
+    assert next(one.commit for one in changes(repository.folder, old, upstream)) == oid
+
+
 def test_a_checkout_of_the_release_does_not_hide_what_came_after(repository) -> None:
     repository.commit("fix", text_of(with_line(7, "int seven;")))
     repository.git("checkout", "--quiet", "v1.0.0")
