@@ -19,6 +19,7 @@ COMMANDS = {
     "instantiate": "Print the ported source of one kernel, for compilation at run time.",
     "audit": "Find what in a tree is derived from MLX, and judge its notices.",
     "cache": "Say what is kept of compiled kernels, or remove it.",
+    "bom": "Print the bill of materials of the overlay, of this repository, or of a built wheel.",
     "metallib": "Look into a compiled Metal library: its functions, one kernel, its LLVM IR.",
 }
 

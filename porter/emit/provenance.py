@@ -8,6 +8,7 @@ same files. What it says is computed from the edits; nothing is stated twice.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
@@ -38,6 +39,7 @@ def provenance_files(
 
 def _provenance(file: PortedFile, settled: Settled, sources: Sources, path: str, text: str) -> dict[str, object]:
     upstream = sources.files[file.source]
+    source = sources.files.get(origin(file.source), upstream)
     written, changed = own_lines(upstream.text, file.edits, file.text, text, file.source)
     rules: dict[str, list[int]] = {}
     for edit in file.edits:
@@ -49,10 +51,11 @@ def _provenance(file: PortedFile, settled: Settled, sources: Sources, path: str,
         "from": {
             "repository": UPSTREAM,
             "revision": sources.pin.revision,
-            "path": origin(file.source),
-            "read as": file.source,
-            "sha256": upstream.sha256,
-            "lines": f"1-{max(1, len(upstream.text.splitlines()))}",
+            "path": source.path,
+            "sha1": hashlib.sha1(source.text.encode(), usedforsecurity=False).hexdigest(),
+            "sha256": source.sha256,
+            "lines": f"1-{max(1, len(source.text.splitlines()))}",
+            **({"strings written out as": file.source} if source.path != file.source else {}),
         },
         "licence": settled.notice.spdx,
         "copyright": list(settled.notice.copyrights),

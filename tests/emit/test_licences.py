@@ -254,7 +254,7 @@ def test_upstream_notices_stand_verbatim_in_each_port(root: Path, sources: Sourc
     compared = 0
     for record in (root / "generated" / "provenance").glob("*.json"):
         data = json.loads(record.read_text())
-        upstream = sources.files[data["from"]["read as"]].text
+        upstream = sources.files[data["from"].get("strings written out as", data["from"]["path"])].text
         port = (root / "generated" / data["file"]).read_text()
         at_origin = {origin.first for origin in named_origins(upstream)}
         for run in comment_runs(tokenize(upstream)):
