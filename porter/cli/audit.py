@@ -16,6 +16,7 @@ from porter.cli.common import json_option, progress_bar, root_option
 from porter.errors import SteelPortError, UsageError
 
 if TYPE_CHECKING:
+    from porter.audit.fix import Fixes
     from porter.audit.model import Audit
     from porter.audit.run import Options, Result
 
@@ -36,6 +37,7 @@ POSITIVE = click.IntRange(min=1)
     help="A clone of MLX: all its releases, and what they fixed since.",
 )
 @click.option("--revision", "revisions", multiple=True, metavar="TAG", help="Only this release; repeatable.")
+@click.option("--fix", is_flag=True, help="Write the missing notices into the files of PATH, then audit it again.")
 @click.option("--fail-on", type=click.Choice(FAIL_ON), default="incomplete", show_default=True, help="What gives 1.")
 @click.option("--max-bytes", type=POSITIVE, default=8 << 20, show_default=True, help="What is larger is passed over.")
 @click.option("--jobs", type=POSITIVE, default=None, help="Processes; by default as many as processors.")
@@ -47,6 +49,7 @@ def command(
     html: Path | None,
     mlx_source: str | None,
     revisions: tuple[str, ...],
+    fix: bool,
     fail_on: str,
     max_bytes: int,
     jobs: int | None,
@@ -69,7 +72,14 @@ def command(
         options = Options(mlx_source, revisions, root, max_bytes, jobs)
         with progress_bar(not as_json) as progress:
             result = audit(path, options, progress)
-        _show(path, result, options, sarif, html, as_json=as_json)
+            fixes = _fix(path, result) if fix else None
+            if fixes is not None and fixes.written:
+                result = audit(path, options, progress)
+        _write(path, result, options, sarif, html)
+        if as_json:
+            _print_json(result, fixes)
+        else:
+            _print(path, result, fixes, sarif, html)
     return status(result.audit, fail_on)
 
 
@@ -83,10 +93,18 @@ def status(audit: Audit, fail_on: str) -> int:
     return 1 if incomplete and fail_on == "incomplete" else 0
 
 
-def _show(
-    path: Path, result: Result, options: Options, sarif: Path | None, html: Path | None, *, as_json: bool
-) -> None:
-    """Print the audit, and write the files that were asked for."""
+def _fix(path: Path, result: Result) -> Fixes:
+    """Write what is missing. Raises FixRefused, with nothing written, where one file is not to be written."""
+    from porter.audit.fix import apply_fixes
+    from porter.audit.model import Verdict
+    from porter.audit.reading import tree_root
+
+    lacking = [one for one in result.audit.findings if one.notice.verdict is not Verdict.COMPLETE]
+    return apply_fixes(tree_root(path), lacking, result.upstream)
+
+
+def _write(path: Path, result: Result, options: Options, sarif: Path | None, html: Path | None) -> None:
+    """The files that were asked for."""
     from porter.cache import write_atomically
 
     if sarif is not None:
@@ -95,13 +113,19 @@ def _show(
         write_atomically(sarif, to_sarif(result.audit, _prefix(path)).encode())
     if html is not None:
         write_atomically(html, _page(path, result, options).encode())
-    if as_json:
-        from porter.audit.render.data import to_json
 
-        click.echo(to_json(result.audit))
-        return
-    from porter.audit.render.text import print_audit
 
+def _print_json(result: Result, fixes: Fixes | None) -> None:
+    from porter.audit.render.data import to_json
+
+    click.echo(to_json(result.audit, fixes))
+
+
+def _print(path: Path, result: Result, fixes: Fixes | None, sarif: Path | None, html: Path | None) -> None:
+    from porter.audit.render.text import print_audit, print_fixes
+
+    if fixes is not None:
+        print_fixes(fixes)
     print_audit(result.audit, str(path))
     for name, file in (("sarif", sarif), ("page", html)):
         if file is not None:

@@ -15,11 +15,12 @@ import jsonschema
 import pytest
 from rich.console import Console
 
+from porter.audit.fix import Fixes
 from porter.audit.model import Audit, Lines, PassedOver, Remark, Verdict
 from porter.audit.render.data import to_json
 from porter.audit.render.sarif import SCHEMA, to_sarif
 from porter.audit.render.shown import derived_lines, path_uri, printable, ranges, revision_range, upstream_url
-from porter.audit.render.text import print_audit
+from porter.audit.render.text import print_audit, print_fixes
 
 from .made import FEATURE, FIX, UPSTREAM, audit, finding
 
@@ -156,6 +157,18 @@ def test_text_cuts_what_is_very_long_and_says_so() -> None:
 def test_text_in_a_narrow_terminal_loses_no_word_of_a_path() -> None:
     narrow = shown(audit(finding("folder/" * 10 + "last.h")), terminal=True, width=60)
     assert "…" not in narrow
+
+
+def test_text_of_what_was_fixed_is_harmless_too() -> None:
+    out = StringIO()
+    console = Console(file=out, width=4096, force_terminal=False, highlight=False)
+    print_fixes(Fixes(("a.h", HOSTILE_NAME), ("b.h",), ((HOSTILE_NAME, HOSTILE_NAME),)), console)
+    print_fixes(Fixes((), (), ()), console)
+    text = out.getvalue()
+    assert text.startswith("Written: a.h\nWritten: a\\x1b")
+    assert "Needs a person: a\\x1b" in text
+    assert text.endswith("No notice was missing; nothing was written.\n\n")
+    assert control_characters(text) == set()
 
 
 # -- JSON

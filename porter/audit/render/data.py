@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from porter.audit.model import Audit
 from porter.audit.render.shown import printable
 from porter.model import to_data
+
+if TYPE_CHECKING:
+    from porter.audit.fix import Fixes
 
 SCHEMA = 1
 """Goes up when a key is taken away or means something else; a key that is added leaves it."""
@@ -18,14 +21,18 @@ SCHEMA = 1
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
-def audit_data(audit: Audit) -> dict[str, Any]:
-    """`schema` (SCHEMA), then the fields of Audit and of the nouns in it, by their names."""
-    data: dict[str, Any] = _whole({"schema": SCHEMA, **to_data(audit), "seconds": dict(audit.seconds)})
-    return data
+def audit_data(audit: Audit, fixes: Fixes | None = None) -> dict[str, Any]:
+    """`schema` (SCHEMA), then the fields of Audit and of the nouns in it, by their names; `fixes`, where any were
+    asked for: the audit is then that of the tree with them."""
+    data = {"schema": SCHEMA, **to_data(audit), "seconds": dict(audit.seconds)}
+    if fixes is not None:
+        data["fixes"] = to_data(fixes)
+    whole: dict[str, Any] = _whole(data)
+    return whole
 
 
-def to_json(audit: Audit) -> str:
-    return json.dumps(audit_data(audit), indent=2, ensure_ascii=True)
+def to_json(audit: Audit, fixes: Fixes | None = None) -> str:
+    return json.dumps(audit_data(audit, fixes), indent=2, ensure_ascii=True)
 
 
 def _whole(data: Any) -> Any:

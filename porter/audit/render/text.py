@@ -6,6 +6,7 @@ as a table, what was passed over, the counts, and what to do next."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
@@ -25,6 +26,9 @@ from porter.audit.render.shown import (
     revision_range,
     verdict_counts,
 )
+
+if TYPE_CHECKING:
+    from porter.audit.fix import Fixes
 
 _COLOURS = {
     Verdict.COMPLETE: "green",
@@ -55,6 +59,18 @@ def print_audit(audit: Audit, where: str, console: Console | None = None) -> Non
         console.print()
     for line in _ends(audit, where):
         console.print(Text(line))
+
+
+def print_fixes(fixes: Fixes, console: Console | None = None) -> None:
+    """What `--fix` wrote, and what it leaves to a person."""
+    console = console or _console()
+    for path in fixes.written:
+        console.print(Text(f"Written: {_cut(path)}", style="green"))
+    for path, why in fixes.needs_a_person:
+        console.print(Text(f"Needs a person: {_cut(path)}: {_cut(why)}", style="red"))
+    if not fixes.written:
+        console.print(Text("No notice was missing; nothing was written."))
+    console.print()
 
 
 def _console() -> Console:
