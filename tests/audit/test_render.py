@@ -110,12 +110,16 @@ def test_text_names_fixes_first_then_findings_gravest_first() -> None:
 
 def test_text_ends_with_counts_and_what_to_do() -> None:
     text = shown(ORDINARY, "csrc")
-    assert "Passed over: 2 files or folders (2 binary). --json and --html name each.\n" in text
+    assert "Passed over: 2 files or folders (binary: 2). --json and --html name each.\n" in text
     assert "Read with a remark: c.h: 1 place is not UTF-8, read as U+FFFD\n" in text
     assert "Read: 3 files, 1,200 lines. Compared with: MLX v0.29.0 to v0.32.1, 10 releases.\n" in text
     assert "8 lines in 2 files, 3 findings: 1 none, 1 wrong licence named, 1 complete.\n" in text
     assert "next: steel-port audit csrc --fix writes" in text
     assert "a wrong licence is for a person to settle" in text
+
+
+def test_the_command_that_text_proposes_is_one_word_a_path() -> None:
+    assert "next: steel-port audit 'a b; true' --fix writes" in shown(ORDINARY, "a b; true")
 
 
 def test_text_asks_for_nothing_where_every_notice_is_complete() -> None:
@@ -134,7 +138,7 @@ def test_text_of_an_empty_tree_and_of_a_tree_without_findings() -> None:
 def test_text_says_how_many_reasons_and_remarks_it_leaves_out() -> None:
     passed = tuple(PassedOver(f"{n}", f"reason {n}: x") for n in range(10))
     text = shown(audit(passed_over=passed, remarks=tuple(Remark(f"{n}.h", "why") for n in range(9))))
-    assert "1 reason 7; 2 more reasons)" in text
+    assert "reason 7: 1; 2 more reasons)" in text
     assert "Read with a remark: 4 files more.\n" in text
 
 

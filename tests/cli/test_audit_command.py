@@ -113,7 +113,7 @@ def test_findings_end_with_1_and_say_where(run: Run, tmp_path: Path) -> None:
     assert row.startswith("taken.metal:")
     assert re.search(r" (9\d|100)% ", row)
     assert row.rstrip().endswith("none")
-    assert "1 binary" in done.stdout
+    assert "binary: 1" in done.stdout
     assert "next: steel-port audit csrc" in done.stdout
     assert "\x1b" not in done.stdout
 

@@ -107,10 +107,15 @@ def path_uri(path: str) -> str:
 
 
 def reasons(audit: Audit) -> str:
-    """`3 a symbolic link, not followed; 2 binary`: why files were passed over, the commonest first."""
+    """`binary: 3; a symbolic link, not followed: 2`: why files were passed over, the commonest first."""
     counts = Counter(re.split(r"[:;]", one.reason)[0] for one in audit.passed_over).most_common()
     more = f"; {len(counts) - _LONGEST_REASONS} more reasons" if len(counts) > _LONGEST_REASONS else ""
-    return "; ".join(f"{count:,} {printable(reason)}" for reason, count in counts[:_LONGEST_REASONS]) + more
+    return "; ".join(f"{printable(reason)}: {count:,}" for reason, count in counts[:_LONGEST_REASONS]) + more
+
+
+def counted(count: int, one: str, many: str) -> str:
+    """`1 file`, `1,200 files`."""
+    return f"{count:,} {one if count == 1 else many}"
 
 
 def is_empty(audit: Audit) -> bool:

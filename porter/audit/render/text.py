@@ -5,6 +5,7 @@ as a table, what was passed over, the counts, and what to do next."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from rich.text import Text
 from porter.audit.model import Audit, Change, Finding, Verdict
 from porter.audit.render.shown import (
     VERDICTS,
+    counted,
     derived_lines,
     in_order,
     is_empty,
@@ -105,13 +107,14 @@ def _table(audit: Audit) -> Table:
 
 def _ends(audit: Audit, where: str) -> Iterator[str]:
     if audit.passed_over:
-        files = "1 file" if len(audit.passed_over) == 1 else f"{len(audit.passed_over):,} files or folders"
+        files = counted(len(audit.passed_over), "file or folder", "files or folders")
         yield f"Passed over: {files} ({_cut(reasons(audit))}). --json and --html name each."
     for one in audit.remarks[:_MOST_REMARKS]:
         yield f"Read with a remark: {_cut(one.path)}: {_cut(one.remark)}"
     if len(audit.remarks) > _MOST_REMARKS:
         yield f"Read with a remark: {len(audit.remarks) - _MOST_REMARKS:,} files more."
-    yield f"Read: {audit.files:,} files, {audit.lines:,} lines. Compared with: {printable(audit.compared_with)}."
+    read = f"{counted(audit.files, 'file', 'files')}, {counted(audit.lines, 'line', 'lines')}"
+    yield f"Read: {read}. Compared with: {printable(audit.compared_with)}."
     yield summary(audit)
     yield from _next(audit, where)
 
@@ -121,17 +124,15 @@ def summary(audit: Audit) -> str:
     if not audit.findings:
         return "Derived from MLX: nothing was found." if audit.files else "No file was read; see what was passed over."
     counts = ", ".join(f"{count} {verdict.value}" for verdict, count in verdict_counts(audit).items())
-    files = len({finding.match.path for finding in audit.findings})
-    return (
-        f"Derived from MLX: {derived_lines(audit.findings):,} lines in {files:,} {'file' if files == 1 else 'files'}, "
-        f"{len(audit.findings):,} {'finding' if len(audit.findings) == 1 else 'findings'}: {counts}."
-    )
+    files = counted(len({finding.match.path for finding in audit.findings}), "file", "files")
+    lines = counted(derived_lines(audit.findings), "line", "lines")
+    return f"Derived from MLX: {lines} in {files}, {counted(len(audit.findings), 'finding', 'findings')}: {counts}."
 
 
 def _next(audit: Audit, where: str) -> Iterator[str]:
     """What the reader can do, each in a line."""
     found = verdict_counts(audit)
-    named = _cut(where)
+    named = shlex.quote(_cut(where))
     for verdict in found:
         if verdict is not Verdict.COMPLETE:
             yield f"  {verdict.value}: {VERDICTS[verdict]}."
