@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Reading a tree that nobody vouches for: every file is read as text, or passed over with the reason.
 
-`list_tree` walks and opens nothing, `read_file` reads one file and may run in another process, `read_tree` is both.
+`list_tree` walks and opens nothing, `read_file` reads one file and may run in another process.
 Nothing outside the tree is read: symbolic links are not followed, and what is not a plain file is never opened, so that
 neither a loop nor a fifo holds the walk up. Whatever the operating system refuses is a reason, not an exception.
 
@@ -115,13 +115,6 @@ def read_file(root: Path, candidate: Candidate, max_bytes: int = MAX_BYTES) -> S
     if len(data) > max_bytes:
         return PassedOver(candidate.path, _too_large(len(data), max_bytes, "more than "))
     return decode(candidate.path, data)
-
-
-def read_tree(path: Path, max_bytes: int = MAX_BYTES) -> Iterator[SourceText | PassedOver]:
-    """Every file under `path`, read or passed over, in the order of their paths. Raises TreeNotFound."""
-    root = tree_root(path)
-    for found in list_tree(path, max_bytes):
-        yield found if isinstance(found, PassedOver) else read_file(root, found, max_bytes)
 
 
 def decode(path: str, data: bytes) -> SourceText | PassedOver:

@@ -16,13 +16,14 @@ from pathlib import Path
 import pytest
 
 from porter.audit.model import PassedOver
-from porter.audit.reading import Candidate, SourceText, TreeNotFound, decode, list_tree, read_file, read_tree, tree_root
+from porter.audit.reading import Candidate, SourceText, TreeNotFound, decode, list_tree, read_file, tree_root
 
 CODE = "int one() { return 1; }\n"
 
 
 def read(path: Path, **how: int) -> dict[str, SourceText | PassedOver]:
-    found = list(read_tree(path, **how))
+    root = tree_root(path)
+    found = [one if isinstance(one, PassedOver) else read_file(root, one, **how) for one in list_tree(path, **how)]
     paths = [one.path for one in found]
     assert len(paths) == len(set(paths))
     return {one.path: one for one in found}
@@ -69,7 +70,7 @@ def test_an_empty_tree_holds_nothing(tmp_path: Path) -> None:
 def test_a_path_that_is_not_there_is_an_error(name: str, tmp_path: Path) -> None:
     (tmp_path / "a.h").write_text(CODE)
     with pytest.raises(TreeNotFound, match="expected a folder or a file") as error:
-        list(read_tree(Path(f"{tmp_path}/{name}")))
+        list(list_tree(Path(f"{tmp_path}/{name}")))
     assert error.value.exit_status == 2
     assert error.value.next_step
 
@@ -77,7 +78,7 @@ def test_a_path_that_is_not_there_is_an_error(name: str, tmp_path: Path) -> None
 def test_a_fifo_as_the_path_is_an_error_and_holds_nothing_up(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(TreeNotFound, match="is a fifo"):
-        list(read_tree(tmp_path / "pipe"))
+        list(list_tree(tmp_path / "pipe"))
 
 
 def test_symbolic_links_are_listed_and_not_followed(tmp_path: Path) -> None:
@@ -251,9 +252,12 @@ def test_unreadable_files_and_folders() -> None:
         for path, mode in ((root, 0o755), (root / "shut", 0), (root / "shut.h", 0)):
             path.chmod(mode)
         code = (
-            "import os, sys; from pathlib import Path; from porter.audit.reading import read_tree\n"
+            "import os, sys; from pathlib import Path; from porter.audit.reading import Candidate, list_tree, read_file\n"
             "if os.geteuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
-            "for one in read_tree(Path(sys.argv[1])): print(one.path, getattr(one, 'reason', 'read'), sep=': ')"
+            "root = Path(sys.argv[1])\n"
+            "for one in list_tree(root):\n"
+            "    read = read_file(root, one) if isinstance(one, Candidate) else one\n"
+            "    print(one.path, getattr(read, 'reason', 'read'), sep=': ')"
         )
         command = [sys.executable, "-c", code, name]
         done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
