@@ -252,7 +252,8 @@ def test_unreadable_files_and_folders() -> None:
         for path, mode in ((root, 0o755), (root / "shut", 0), (root / "shut.h", 0)):
             path.chmod(mode)
         code = (
-            "import os, sys; from pathlib import Path; from porter.audit.reading import Candidate, list_tree, read_file\n"
+            "import os, sys; from pathlib import Path\n"
+            "from porter.audit.reading import Candidate, list_tree, read_file\n"
             "if os.geteuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
             "root = Path(sys.argv[1])\n"
             "for one in list_tree(root):\n"
