@@ -96,9 +96,10 @@ def of_repository(root: Path) -> Bom:
     info = _reuse(root)
     files = []
     for path in tracked_files(root):
-        copyrights, licence = info.get(path.as_posix(), ((), ""))
-        comment = "" if licence else "A licence text."
-        files.append(BomFile.of(path.as_posix(), (root / path).read_bytes(), licence, copyrights, comment=comment))
+        data = (root / path).read_bytes()
+        copyrights, licence = info.get(path.as_posix()) or read_tags(data)  # reuse passes over its own REUSE.toml
+        comment = "" if licence else "A licence text." if data else "Empty."
+        files.append(BomFile.of(path.as_posix(), data, licence, copyrights, comment=comment))
     made = subprocess.run(
         ["git", "-C", str(root), "log", "-1", "--format=%ct"], capture_output=True, text=True, check=True
     ).stdout
@@ -108,7 +109,10 @@ def of_repository(root: Path) -> Bom:
 
 
 def _reuse(root: Path) -> dict[str, tuple[tuple[str, ...], str]]:
-    """Path -> copyright lines and SPDX expression, by `reuse lint --json`."""
+    """Path -> copyright lines and SPDX expression, by `reuse lint --json`.
+
+    reuse also takes any text with the word "Copyright" for a notice, in strings of tests too; only tags count here.
+    """
     done = subprocess.run(
         [sys.executable, "-m", "reuse", "--root", str(root), "lint", "--json"],
         capture_output=True,
@@ -123,15 +127,17 @@ def _reuse(root: Path) -> dict[str, tuple[tuple[str, ...], str]]:
         ) from error
     return {
         row["path"]: (
-            tuple(dict.fromkeys(_untagged(one["value"]) for one in row["copyrights"])),
+            tuple(
+                dict.fromkeys(
+                    one["value"].removeprefix(COPYRIGHT_TAG).strip()
+                    for one in row["copyrights"]
+                    if one["value"].startswith(COPYRIGHT_TAG)
+                )
+            ),
             joined(one["value"] for one in row["spdx_expressions"]),
         )
         for row in data["files"]
     }
-
-
-def _untagged(line: str) -> str:
-    return line.removeprefix(COPYRIGHT_TAG).strip()
 
 
 def of_wheel(path: Path) -> Bom:
@@ -183,12 +189,14 @@ def _required(lines: Iterable[str]) -> Iterable[Dependency]:
 
 
 def read_tags(data: bytes) -> tuple[tuple[str, ...], str]:
-    """The SPDX tags at the head of a file, whatever its comments look like: copyright lines and expression."""
+    """The SPDX tags of the comment that heads a file, whatever its comments look like: copyright lines, expression."""
     copyrights: list[str] = []
     licences: list[str] = []
     for line in data[:8192].decode("utf-8", "replace").splitlines():
+        if copyrights and licences and not line.strip():
+            break
         for tag, found in ((COPYRIGHT_TAG, copyrights), (LICENCE_TAG, licences)):
             before, present, after = line.partition(tag)
             if present and not re.search(r"[A-Za-z0-9\"']", before):
-                found.append(re.sub(r"\s*(?:\*/|-->)\s*$", "", after).strip())
+                found.append(re.sub(r"\s*(?:\*/|-->|#\})\s*$", "", after).strip())
     return tuple(dict.fromkeys(copyrights)), joined(licences)

@@ -19,7 +19,9 @@ _LEFT_BEHIND = frozenset(
 )
 _KINDS_OF_UPSTREAM = frozenset({".metal", ".metallib", ".air"})
 SDIST = ("porter/", "specs/", "tests/", "tools/", "docs/", "LICENSES/")
-SDIST_FILES = frozenset({"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "pyproject.toml", ".gitignore", "PKG-INFO"})
+SDIST_FILES = frozenset(
+    {"README.md", "REUSE.toml", "CHANGELOG.md", "CONTRIBUTING.md", "pyproject.toml", ".gitignore", "PKG-INFO"}
+)
 
 
 def tracked_files(root: Path) -> tuple[Path, ...]:
