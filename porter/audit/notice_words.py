@@ -74,7 +74,7 @@ _COPYRIGHT_TAG = re.compile(r"SPDX" r"-(?:File|Snippet)?CopyrightText:", re.I)
 _BARE_COPYRIGHT = re.compile(r"^\W*(?:copyright|©|\(c\)|@|[\d\s,\u2013-])+$", re.I)
 _MENTION = re.compile(r"(?<![\w])mlx(?![\w])|\bmlx's\b|ml-explore", re.I)
 _URL = re.compile(r"\w+://\S+")
-_FILE = re.compile(r"(?:[\w.+-]+/)*(?:[\w+-]+[.-])*(?:LICEN[CS]E|COPYING|NOTICE|ACKNOWLEDGE?MENTS?)S?(?:[\w.+/-]*\w)?")
+_FILE = re.compile(r"[\w.+/-]*(?<![^\W_])(?:LICEN[CS]E|COPYING|NOTICE|ACKNOWLEDGE?MENTS?)S?(?:[\w.+/-]*\w)?")
 _CHANGED = re.compile(
     r"\b(?:chang(?:ed|es)|modif(?:ied|ications?)|port(?:ed)?|adapt(?:ed|ation)|translat|convert|alter|rewritten|renamed)",
     re.I,

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
 from porter.audit.notice_text import remarks
-from porter.audit.notice_words import NAMINGS, copyrights, grants, licence_text, named
+from porter.audit.notice_words import NAMINGS, copyrights, file_names, grants, licence_text, named
 from porter.audit.tree_licences import TreeLicences, is_licence_file
 from porter.errors import SteelPortError
 
@@ -107,3 +108,46 @@ def test_remarks_of_a_string_in_a_string_and_of_broken_code() -> None:
 def test_an_unknown_licence_text_is_an_error() -> None:
     with pytest.raises(SteelPortError, match="not at hand"):
         licence_text("Nobody-1.0")
+
+
+HOSTILE = {
+    "open raw strings": 'R"(\n' * 100_000,
+    "open comments": "/*\n" * 100_000,
+    "one line": "// " + "a-" * 500_000,
+    "copyrights in one line": "// " + "copyright " * 100_000,
+    "numbers": "// lines " + "1, " * 200_000,
+    "quotes": "\"'`\n" * 100_000,
+    "spaces": "//" + " " * 1_000_000 + "x",
+    "brackets": "([{<" * 200_000,
+    "directives": "#define A /\\\n" * 100_000,
+    "NUL and bidi": "// \0\u202e\u2066\n" * 100_000,
+}
+
+
+@pytest.mark.parametrize("path", ["a.metal", "a.py", "a.unknown"])
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_text_is_read_in_the_time_that_its_size_asks_for(path: str, name: str) -> None:
+    """Seconds of processor time for at most 1 MB: what is quadratic in it takes minutes."""
+    started = time.process_time()
+    for one in remarks(path, HOSTILE[name]):
+        named(one.lines), grants(one.lines), list(copyrights(one.lines)), list(file_names(one.lines))
+    assert time.process_time() - started < 20
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("int n = 1'000'000; // one\n", ["one"]),
+        ('#include "a.h" // two\n', ["two"]),
+        ("#define A 'x' /* three */\nint b;\n", ["three"]),
+        ('auto s = "// no"; /* four */\n', ["four"]),
+        ("char c = '\\''; // five\n", ["five"]),
+        ('auto s = R"x(a)" // no\n)x"; // six\n', ["six"]),
+        ("char *s = `// no\n`; // more\nint it's; // than one\n", ["more", "than one"]),
+        ("// seven \\\n eight\nint a;\n", ["seven \\", "eight"]),
+        ("int a; // nine", ["nine"]),
+        ("/* ten\n * eleven\n */\n", ["ten", "eleven", ""]),
+    ],
+)
+def test_comments_of_cpp(text: str, said: list[str]) -> None:
+    assert [words for one in remarks("a.metal", text) for _, words in one.lines] == said
