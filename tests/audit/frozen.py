@@ -13,15 +13,15 @@ from porter.cache import write_atomically
 HERE = Path(__file__).parent
 FROZEN = HERE / "FROZEN"
 SHAPING = (
-    "cases.py", "history.py", "kept_names.txt", "kernel_templates.py", "negatives.py", "notices.py", "pieces.py",
-    "tokens.py", "transforms.py", "truth.py",
+    "cases.py", "history.py", "kept_names.txt", "kernel_templates.py", "metal_templates.py", "negatives.py", "notices.py",
+    "pieces.py", "tokens.py", "transforms.py", "truth.py",
 )  # fmt: skip
 HEAD = """\
 # SPDX-FileCopyrightText: 2026 The steel-port authors
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # The generator of cases as it was frozen, before the detector was tuned. Each line that begins with `#:` says why it
-# was frozen anew; figures measured before the last of them do not count any more.
+# was frozen anew; figures measured before the last of them count only where it says so.
 """
 
 

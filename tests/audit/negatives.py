@@ -16,7 +16,8 @@ from functools import cache
 from pathlib import Path
 from random import Random
 
-from .kernel_templates import CUDA, HELPERS, HOST, METAL
+from .kernel_templates import CUDA, HELPERS, HOST
+from .metal_templates import METAL
 from .transforms import _STEMS, without_notices
 
 _SIZES = (8, 16, 32, 64)
