@@ -13,8 +13,8 @@ from porter.cache import write_atomically
 HERE = Path(__file__).parent
 FROZEN = HERE / "FROZEN"
 SHAPING = (
-    "cases.py", "history.py", "kept_names.txt", "kernel_templates.py", "metal_templates.py", "negatives.py", "notices.py",
-    "pieces.py", "tokens.py", "transforms.py", "truth.py",
+    "cases.py", "history.py", "kept_names.txt", "kernel_templates.py", "metal_templates.py", "negatives.py",
+    "notices.py", "pieces.py", "tokens.py", "transforms.py", "truth.py",
 )  # fmt: skip
 HEAD = """\
 # SPDX-FileCopyrightText: 2026 The steel-port authors
