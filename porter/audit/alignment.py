@@ -16,7 +16,7 @@ import numpy as np
 from porter.audit.fingerprints import GRAM
 from porter.audit.tokens import Array, Tokens
 
-_MOST_PLACES = 8
+_MOST_PLACES = 40
 """How often a hash may stand in the upstream file and still begin a run: lists of like rows pair with all others."""
 
 _MOST_RUNS = 2000  # of one pair of texts, the longest
@@ -137,3 +137,20 @@ def without_overlap(runs: list[Run], alike: dict[Run, int], shortest: int) -> li
             out.append(Run(begin, run.there + begin - run.here, end - begin))
             taken.append((begin, end))
     return sorted(out, key=lambda one: one.here)
+
+
+def whole_lines(tokens: Tokens, run: Run) -> Run | None:
+    """The run without lines at its ends that it shares only in part, or that hold punctuation alone."""
+    begin, end = run.here, run.end
+    lines = tokens.lines
+    while begin < end and begin and lines[begin - 1] == lines[begin]:
+        begin += 1
+    while begin < end and end < len(lines) and lines[end] == lines[end - 1]:
+        end -= 1
+    says = np.flatnonzero(tokens.says[begin:end])
+    if not len(says):
+        return None
+    first, last = lines[begin + says[0]], lines[begin + says[-1]]
+    begin += int(np.searchsorted(lines[begin:end], first, "left"))
+    end -= int((lines[begin:end] > last).sum())
+    return Run(begin, run.there + begin - run.here, end - begin) if end - begin >= GRAM else None

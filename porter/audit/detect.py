@@ -13,52 +13,60 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
-from porter.audit.alignment import Run, equal_words, same_to, shared_runs, without_overlap
-from porter.audit.fingerprints import GRAM, gram_hashes, winnow
+from porter.audit.alignment import Run, equal_words, shared_runs, whole_lines, without_overlap
+from porter.audit.fingerprints import GRAM, Text, fingerprinted
 from porter.audit.index import Index, Version
 from porter.audit.model import Lines, Match, Passage
-from porter.audit.tokens import Array, Tokens, tokens_of
+from porter.audit.releases import Placed, place
+from porter.audit.tokens import Array, Tokens
 
 TELLING_TOKENS = 60
 """A run of fewer tokens counts only where its names are upstream's too, and then from TELLING_IDENTICAL on."""
 
-TELLING_IDENTICAL = 36
+TELLING_IDENTICAL = 45
+TELLING_WORDS = 12
+"""Different words in such a run, punctuation counted."""
 
+_OTHERS = 6  # versions that are aligned with a text beside the nearest, where that says nothing
 _LOOKED_AT = 12  # paths that are aligned in each round
 _OFTEN = 8  # places of one fingerprint in a text that are looked at to find candidates
 _ROUNDS = 40  # upstream files that one text may be derived from
 
 
-@dataclass(frozen=True)
-class _Text:
-    path: str
-    tokens: Tokens
-    hashes: Array
-    marks: Array
-    """Positions of the fingerprints among the hashes."""
-
-
 def find(path: str, text: str, index: Index) -> list[Match]:
     """What `text` has from MLX, the most first. `path` is what the matches call it."""
-    tokens = tokens_of(text)
-    hashes = gram_hashes(tokens)
-    mine = _Text(path, tokens, hashes, winnow(hashes))
+    mine = fingerprinted(text)
     hits = _hits(mine, index)
-    free = np.ones(len(tokens), bool)
+    free = np.ones(len(mine.tokens), bool)
     out = []
     for _ in range(_ROUNDS):
         best = _best(mine, index, hits, free)
         if best is None:
             break
-        version, runs = best
-        for run in runs:
+        placed = place(mine, index, *best, free)
+        for run in placed.runs:
             free[run.here : run.end] = False
-        out.append(_match(mine, index, version, runs))
+        out.append(_match(path, mine, index, placed))
     return sorted(out, key=lambda match: -match.tokens)
+
+
+def _match(path: str, mine: Text, index: Index, placed: Placed) -> Match:
+    theirs, _ = index.look(placed.version)
+    passages = tuple(_passage(mine.tokens, theirs, run) for run in placed.runs)
+    share = sum(run.length for run in placed.runs) / len(mine.tokens)
+    upstream = index.paths[placed.version.path]
+    return Match(path, upstream, placed.version.sha256, passages, share, index.tags_of(placed.tags))
+
+
+def _passage(mine: Tokens, theirs: Tokens, run: Run) -> Passage:
+    def lines(tokens: Tokens, at: int) -> Lines:
+        return Lines(int(tokens.lines[at]), int(tokens.lines[at + run.length - 1]))
+
+    same = equal_words(mine, theirs, run) == run.length
+    return Passage(lines(mine, run.here), lines(theirs, run.there), run.length, same)
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,7 @@ class _Hits:
     owners: Array
 
 
-def _hits(mine: _Text, index: Index) -> _Hits:
+def _hits(mine: Text, index: Index) -> _Hits:
     """Where fingerprints of upstream stand in a run that is long enough to be told, at one place upstream at least."""
     marks = _not_often(mine)
     left, right = (np.searchsorted(index.hashes, mine.hashes[marks], side) for side in ("left", "right"))
@@ -83,7 +91,7 @@ def _hits(mine: _Text, index: Index) -> _Hits:
     return _Hits(at[enough], index.owners[posting[enough]])
 
 
-def _not_often(mine: _Text) -> Array:
+def _not_often(mine: Text) -> Array:
     """The fingerprints' places, of those that recur throughout the text the first few."""
     hashes = mine.hashes[mine.marks]
     order = np.argsort(hashes, kind="stable")
@@ -93,7 +101,7 @@ def _not_often(mine: _Text) -> Array:
     return mine.marks[nth < _OFTEN]
 
 
-def _agreeing(mine: _Text, index: Index, at: Array, there: Array, step: int, most: int) -> Array:
+def _agreeing(mine: Text, index: Index, at: Array, there: Array, step: int, most: int) -> Array:
     """How many hashes agree one after another from each place on, itself counted, at most `most`."""
     total = np.ones(len(at), np.int64)
     going = np.arange(len(at))
@@ -108,35 +116,41 @@ def _agreeing(mine: _Text, index: Index, at: Array, there: Array, step: int, mos
     return total
 
 
-def _best(mine: _Text, index: Index, hits: _Hits, free: Array) -> tuple[Version, list[Run]] | None:
+def _best(mine: Text, index: Index, hits: _Hits, free: Array) -> tuple[Version, list[Run]] | None:
     """The version that explains most of what is free, and the runs that it does."""
     open_hits = free[hits.at]
     counts = np.bincount(hits.owners[open_hits], minlength=len(index.paths))
     candidates = [int(path) for path in np.argsort(-counts, kind="stable")[:_LOOKED_AT] if counts[path]]
     best: tuple[int, Version, list[Run]] | None = None
     for path in candidates:
-        version = _nearest(mine, index, path, hits.at[open_hits & (hits.owners == path)])
-        runs = _telling_runs(mine, index, version, free)
-        score = sum(run.length for run in runs)
-        if runs and (best is None or score > best[0]):
-            best = score, version, runs
+        for version in _nearest(mine, index, path, hits.at[open_hits & (hits.owners == path)]):
+            runs = _telling_runs(mine, index, version, free)
+            score = sum(run.length for run in runs)
+            if runs and (best is None or score > best[0]):
+                best = score, version, runs
+            if runs:
+                break
     return best[1:] if best else None
 
 
-def _nearest(mine: _Text, index: Index, path: int, at: Array) -> Version:
-    """The version of a path that holds most of the fingerprints that begin at `at`; of equal ones the newest."""
+def _nearest(mine: Text, index: Index, path: int, at: Array) -> list[Version]:
+    """The version of a path that holds most of the fingerprints that begin at `at`, of equal ones the newest.
+
+    After it a few others of the equal ones, from new to old: where rows are alike, fingerprints do not tell.
+    """
     wanted = np.unique(mine.hashes[at])
-    scores = [np.isin(wanted, index.look(version)[1]).sum() for version in index.of_path[path]]
-    return index.of_path[path][int(np.argmax(scores))]
+    scores = [int(np.isin(wanted, index.look(version)[1]).sum()) for version in index.of_path[path]]
+    equal = [version for version, score in zip(index.of_path[path], scores, strict=True) if score == max(scores)]
+    return [equal[0], *equal[1 :: max(1, len(equal) // _OTHERS)]]
 
 
-def _telling_runs(mine: _Text, index: Index, version: Version, free: Array) -> list[Run]:
+def _telling_runs(mine: Text, index: Index, version: Version, free: Array) -> list[Run]:
     theirs, their_hashes = index.look(version)
     spans = free[: len(mine.hashes)]
     runs = shared_runs(mine.tokens, mine.hashes, theirs, their_hashes, spans)
     runs = [part for run in runs for part in _free_parts(run, free)]
     runs = without_overlap(runs, {run: equal_words(mine.tokens, theirs, run) for run in runs}, GRAM)
-    runs = [trimmed for run in runs if (trimmed := _whole_lines(mine.tokens, run)) is not None]
+    runs = [trimmed for run in runs if (trimmed := whole_lines(mine.tokens, run)) is not None]
     return [run for run in runs if telling(mine, theirs, run)]
 
 
@@ -148,109 +162,10 @@ def _free_parts(run: Run, free: Array) -> Iterator[Run]:
         yield Run(run.here + int(begin), run.there + int(begin), int(end - begin))
 
 
-def _whole_lines(tokens: Tokens, run: Run) -> Run | None:
-    """The run without lines at its ends that it shares only in part, or that hold punctuation alone."""
-    begin, end = run.here, run.end
-    lines = tokens.lines
-    while begin < end and begin and lines[begin - 1] == lines[begin]:
-        begin += 1
-    while begin < end and end < len(lines) and lines[end] == lines[end - 1]:
-        end -= 1
-    return Run(begin, run.there + begin - run.here, end - begin) if end - begin >= GRAM else None
-
-
-def telling(mine: _Text, theirs: Tokens, run: Run) -> bool:
+def telling(mine: Text, theirs: Tokens, run: Run) -> bool:
     """Whether a run says where it comes from: what repeats in it counts once."""
-    different = len(np.unique(mine.hashes[run.here : run.end - GRAM + 1])) + GRAM - 1
-    if different >= TELLING_TOKENS:
+    if len(np.unique(mine.hashes[run.here : run.end - GRAM + 1])) + GRAM - 1 >= TELLING_TOKENS:
         return True
-    return different >= TELLING_IDENTICAL and equal_words(mine.tokens, theirs, run) == run.length
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Releases
-
-
-def _match(mine: _Text, index: Index, version: Version, runs: list[Run]) -> Match:
-    held = [_holders(mine, index, run) for run in runs]
-    bits = held[0]
-    for more in held[1:]:
-        bits &= more
-    if not bits:
-        bits = _most_of(held, runs, len(index.tags))
-    version, runs = _at_newest(mine, index, version, runs, bits)
-    theirs, _ = index.look(version)
-    passages = tuple(_passage(mine.tokens, theirs, run) for run in runs)
-    share = sum(run.length for run in runs) / len(mine.tokens)
-    return Match(mine.path, index.paths[version.path], version.sha256, passages, share, index.tags_of(bits))
-
-
-def _passage(mine: Tokens, theirs: Tokens, run: Run) -> Passage:
-    def lines(tokens: Tokens, at: int) -> Lines:
-        return Lines(int(tokens.lines[at]), int(tokens.lines[at + run.length - 1]))
-
-    same = equal_words(mine, theirs, run) == run.length
-    return Passage(lines(mine, run.here), lines(theirs, run.there), run.length, same)
-
-
-def _holders(mine: _Text, index: Index, run: Run) -> int:
-    """The tags, a bit each, of which some file holds the run, with as many of its names as any does."""
-    most, bits = -1, 0
-    for version in _versions(mine, index, run):
-        for there in _places(mine, index, version, run):
-            equal = equal_words(mine.tokens, index.look(version)[0], Run(run.here, there, run.length))
-            if equal > most:
-                most, bits = equal, 0
-            if equal == most:
-                bits |= version.tags
-    return bits
-
-
-def _versions(mine: _Text, index: Index, run: Run) -> Iterator[Version]:
-    """All versions of the paths that the run's rarest fingerprint leads to."""
-    marks = mine.marks[(mine.marks >= run.here) & (mine.marks <= run.end - GRAM)]
-    hashes = mine.hashes[marks]
-    left, right = (np.searchsorted(index.hashes, hashes, side) for side in ("left", "right"))
-    known = np.flatnonzero(right > left)
-    if len(known):
-        rarest = known[np.argmin((right - left)[known])]
-        owners = np.unique(index.owners[left[rarest] : right[rarest]])
-    else:  # a run shorter than fingerprints.SHORTEST need not have a fingerprint of its own
-        owners = np.arange(len(index.paths))
-    for path in owners:
-        yield from index.of_path[path]
-
-
-def _places(mine: _Text, index: Index, version: Version, run: Run) -> Iterator[int]:
-    """Where in a version the whole run stands, names aside."""
-    theirs, hashes = index.look(version)
-    for there in np.flatnonzero(hashes == mine.hashes[run.here]):
-        if same_to(mine.tokens, run.here, theirs, int(there), run.length) == run.length:
-            yield int(there)
-
-
-def _most_of(held: list[int], runs: list[Run], tags: int) -> int:
-    """The tags that hold the most tokens of the runs, where none holds all."""
-    tokens = [sum(run.length for bits, run in zip(held, runs, strict=True) if bits >> tag & 1) for tag in range(tags)]
-    return sum(1 << tag for tag in range(tags) if tokens[tag] == max(tokens))
-
-
-def _distance(one: int, other: int) -> int:
-    return abs(one - other)
-
-
-def _at_newest(mine: _Text, index: Index, version: Version, runs: list[Run], bits: int) -> tuple[Version, list[Run]]:
-    """The version of the same path at the newest of the releases, and the runs in it, where it holds them all."""
-    newest = bits.bit_length() - 1
-    for other in index.of_path[version.path]:
-        if other.tags >> newest & 1:
-            moved = []
-            for run in runs:
-                places = list(_places(mine, index, other, run))
-                if not places:
-                    break
-                nearest = min(places, key=partial(_distance, run.there))
-                moved.append(Run(run.here, nearest, run.length))
-            else:
-                return other, moved
-    return version, runs
+    if run.length < TELLING_IDENTICAL or equal_words(mine.tokens, theirs, run) < run.length:
+        return False
+    return len(np.unique(mine.tokens.words[run.here : run.end])) >= TELLING_WORDS

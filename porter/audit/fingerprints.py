@@ -9,9 +9,11 @@ neighbouring hashes the least one is kept, so that a shared run of GRAM + WINDOW
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from porter.audit.tokens import Array, Tokens
+from porter.audit.tokens import Array, Tokens, tokens_of
 
 GRAM = 20
 WINDOW = 13
@@ -19,6 +21,22 @@ SHORTEST = GRAM + WINDOW - 1
 """A run of so many tokens that both sides share is always found; a shorter one may be."""
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio (Knuth, The Art of Computer Programming 3, 6.4)
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text as it is compared: `hashes` (uint64), one for the run that begins at each token; `marks` (int64), the
+    positions of those that are its fingerprints."""
+
+    tokens: Tokens
+    hashes: Array
+    marks: Array
+
+
+def fingerprinted(text: str) -> Text:
+    tokens = tokens_of(text)
+    hashes = gram_hashes(tokens)
+    return Text(tokens, hashes, winnow(hashes))
 
 
 def gram_hashes(tokens: Tokens) -> Array:

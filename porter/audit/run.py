@@ -9,14 +9,14 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from porter.audit.detect import find
 from porter.audit.history import clone, of_clone, of_sources, release_tags
 from porter.audit.index import Index, index_key, index_of, keep, kept_index, load
 from porter.audit.judge import judge
-from porter.audit.model import Audit, Change, Finding, Match, PassedOver, UpstreamFile
+from porter.audit.model import Audit, Change, Finding, Match, PassedOver, Remark, UpstreamFile
 from porter.audit.reading import MAX_BYTES, Candidate, list_tree, read_file, tree_root
 from porter.audit.tree_licences import TreeLicences
 from porter.cache import cache_dir
@@ -68,26 +68,43 @@ def audit(path: Path, options: Options, progress: Progress = lambda *_: None) ->
     indexed = time.perf_counter()
     listed = list(list_tree(path, options.max_bytes))
     candidates = [one for one in listed if isinstance(one, Candidate)]
-    passed = [one for one in listed if isinstance(one, PassedOver)]
-    lines, matches = 0, []
-    for more_lines, more, refused in _looked_through(root, candidates, folder, options, progress):
-        lines += more_lines
-        matches += more
-        passed += refused
-    looked = time.perf_counter()
-    findings = list(_judged(root, matches, index, options))
-    seconds = {"index": indexed - started, "files": looked - indexed, "notices": time.perf_counter() - looked}
+    looked = _Looked()
+    for more in _looked_through(root, candidates, folder, options, progress):
+        looked.add(more)
+    read = time.perf_counter()
+    findings = list(_judged(root, looked.matches, index, options))
+    passed = [one for one in listed if isinstance(one, PassedOver)] + looked.passed_over
+    seconds = {"index": indexed - started, "files": read - indexed, "notices": time.perf_counter() - read}
     return Result(
         Audit(
-            files=len(candidates),
-            lines=lines,
+            files=looked.files,
+            lines=looked.lines,
             findings=tuple(sorted(findings, key=lambda one: (one.match.path, one.match.passages[0].lines))),
             passed_over=tuple(sorted(passed, key=lambda one: one.path)),
             compared_with=index.sentence,
+            remarks=tuple(looked.remarks),
             seconds=seconds,
         ),
         index,
     )
+
+
+@dataclass
+class _Looked:
+    """What was found in some files."""
+
+    files: int = 0
+    lines: int = 0
+    matches: list[Match] = field(default_factory=list)
+    passed_over: list[PassedOver] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
+
+    def add(self, other: _Looked) -> None:
+        self.files += other.files
+        self.lines += other.lines
+        self.matches += other.matches
+        self.passed_over += other.passed_over
+        self.remarks += other.remarks
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -128,13 +145,12 @@ def _kept(key: str, make: Callable[[], Index], progress: Progress) -> tuple[Path
 # ---------------------------------------------------------------------------------------------------------------------
 # The files
 
-_Chunk = tuple[int, list[Match], list[PassedOver]]
 _of_process: dict[Path, Index] = {}
 
 
 def _looked_through(
     root: Path, candidates: Sequence[Candidate], folder: Path, options: Options, progress: Progress
-) -> Iterator[_Chunk]:
+) -> Iterator[_Looked]:
     jobs = options.jobs or len(os.sched_getaffinity(0))
     chunks = [candidates[at : at + _CHUNK] for at in range(0, len(candidates), _CHUNK)]
     done = 0
@@ -146,7 +162,7 @@ def _looked_through(
 
 def _results(
     root: Path, chunks: Sequence[Sequence[Candidate]], folder: Path, options: Options, jobs: int
-) -> Iterator[_Chunk]:
+) -> Iterator[_Looked]:
     tasks = [(root, tuple(chunk), folder, options.max_bytes) for chunk in chunks]
     if jobs == 1 or sum(map(len, chunks)) <= _FEW:
         yield from map(_look_through, tasks)
@@ -155,21 +171,22 @@ def _results(
         yield from pool.map(_look_through, tasks)
 
 
-def _look_through(task: tuple[Path, tuple[Candidate, ...], Path, int]) -> _Chunk:
+def _look_through(task: tuple[Path, tuple[Candidate, ...], Path, int]) -> _Looked:
     root, candidates, folder, max_bytes = task
     if folder not in _of_process:
         _of_process[folder] = load(folder)
     index = _of_process[folder]
-    lines, matches, passed = 0, [], []
+    out = _Looked()
     for candidate in candidates:
         read = read_file(root, candidate, max_bytes)
         if isinstance(read, PassedOver):
-            passed.append(read)
+            out.passed_over.append(read)
             continue
-        lines += read.text.count("\n") + (not read.text.endswith("\n") and bool(read.text))
-        passed += [PassedOver(read.path, remark) for remark in read.remarks]
-        matches += find(read.path, read.text, index)
-    return lines, matches, passed
+        out.files += 1
+        out.lines += read.text.count("\n") + (not read.text.endswith("\n") and bool(read.text))
+        out.remarks += [Remark(read.path, remark) for remark in read.remarks]
+        out.matches += find(read.path, read.text, index)
+    return out
 
 
 # ---------------------------------------------------------------------------------------------------------------------

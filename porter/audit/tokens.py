@@ -67,6 +67,9 @@ _NEWLINE = 1 << 32
 _WORDS = _Words({"\n": _NEWLINE})
 
 
+_PUNCTUATION = np.array([_WORDS[mark] for mark in "!#$%&()*+,-./:;<=>?@[]^{|}~"], np.uint32)
+
+
 @dataclass(frozen=True)
 class Tokens:
     """`words` (uint32, n): each token's checksum; odd for a name. `lines` (uint32, n): the line, from 1, of each."""
@@ -76,6 +79,11 @@ class Tokens:
 
     def __len__(self) -> int:
         return len(self.words)
+
+    @cached_property
+    def says(self) -> Array:
+        """(bool, n): whether it is more than punctuation."""
+        return ~np.isin(self.words, _PUNCTUATION)
 
     @cached_property
     def back(self) -> Array:
