@@ -20,6 +20,11 @@ from porter.spec import Family, load_families
 
 REVISION = "v0.30.1"
 
+# Taken out of the environment: what a test does by itself must not depend on whether a clone is at hand.
+os.environ["STEEL_PORT_TEST_CLONE"] = os.environ.pop("STEEL_PORT_MLX_GIT", "") or os.environ.get(
+    "STEEL_PORT_TEST_CLONE", ""
+)
+
 
 @pytest.fixture(scope="session")
 def families() -> tuple[Family, ...]:
@@ -55,7 +60,7 @@ def corpus(sources: Sources, families: tuple[Family, ...]) -> Corpus:
 @pytest.fixture(scope="session")
 def mlx_git() -> str:
     """A clone of MLX, bare or not, for what needs the full source."""
-    path = os.environ.get("STEEL_PORT_MLX_GIT")
+    path = os.environ["STEEL_PORT_TEST_CLONE"]
     if not path:
         pytest.skip("needs the full MLX source: set STEEL_PORT_MLX_GIT to a clone")
     return path

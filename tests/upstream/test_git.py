@@ -18,7 +18,7 @@ from porter.upstream.providers.git import Git, is_git_dir, is_url
 from porter.upstream.resolve import Releases, Revision, resolve
 
 TABLE = Releases("v1", (Revision("9" * 40, "v1", "1"),))
-CONFIGURED = os.environ.get("STEEL_PORT_MLX_GIT")
+CONFIGURED = os.environ.get("STEEL_PORT_TEST_CLONE")  # set by tests/conftest.py
 pytestmark = pytest.mark.usefixtures("own_cache")
 
 

@@ -375,7 +375,7 @@ def test_auto_falls_to_the_real_wheel_and_says_so(root: Path, monkeypatch, relea
     assert obtain(root=root)[0] == sources
 
 
-CONFIGURED = os.environ.get("STEEL_PORT_MLX_GIT")
+CONFIGURED = os.environ.get("STEEL_PORT_TEST_CLONE")  # set by tests/conftest.py
 
 
 @pytest.mark.usefixtures("wheel")
