@@ -75,12 +75,12 @@ def _straight(here: Array, diagonal: Array) -> list[Run]:
 def _extended(mine: Array, theirs: Array, run: Run) -> Run:
     """The run as far as the hashes agree on both sides: also those that stand too often to begin one."""
     last = run.length - GRAM
-    after = _agree(mine[run.here + last :], theirs[run.there + last :])
-    before = _agree(mine[: run.here + 1][::-1], theirs[: run.there + 1][::-1])
+    after = agreeing(mine[run.here + last :], theirs[run.there + last :])
+    before = agreeing(mine[: run.here + 1][::-1], theirs[: run.there + 1][::-1])
     return Run(run.here - before + 1, run.there - before + 1, run.length + before + after - 2)
 
 
-def _agree(one: Array, other: Array) -> int:
+def agreeing(one: Array, other: Array) -> int:
     """How many elements agree from the first on."""
     length = min(len(one), len(other))
     wrong = np.flatnonzero(one[:length] != other[:length])

@@ -3,16 +3,16 @@
 """What in one text is derived from MLX: which lines, from which file, and from which releases.
 
 1. The text's fingerprints are looked up; each leads to paths of upstream.
-2. Of the paths that are found most often, the version that holds most of the fingerprints is aligned with the text.
-   The one that explains most lines is taken, and the search goes on in what is left.
+2. Of each such path the version that holds most of the fingerprints is aligned with the text.
 3. A run of tokens counts if it says enough (`telling`): much code looks alike because there is one way to write it.
+   Where several files hold the same code, the longest run wins.
 4. For each run, every version of every file in which it stands is found; a match's releases are those that hold all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,9 +31,17 @@ TELLING_WORDS = 12
 """Different words in such a run, punctuation counted."""
 
 _OTHERS = 6  # versions that are aligned with a text beside the nearest, where that says nothing
-_LOOKED_AT = 12  # paths that are aligned in each round
+_LOOKED_AT = 32  # paths that are aligned in each round
+FAMILIAR = 200
+"""Where so many tokens of a text are told to be of one file, shorter runs of that file count: a small function of
+FAMILIAR_TOKENS, or of FAMILIAR_IDENTICAL if its names are upstream's, with FAMILIAR_GRAMS different hashes."""
+
+FAMILIAR_TOKENS = 40
+FAMILIAR_IDENTICAL = 26
+FAMILIAR_GRAMS = 7
+
 _OFTEN = 8  # places of one fingerprint in a text that are looked at to find candidates
-_ROUNDS = 40  # upstream files that one text may be derived from
+_ROUNDS = 3
 
 
 def find(path: str, text: str, index: Index) -> list[Match]:
@@ -41,16 +49,29 @@ def find(path: str, text: str, index: Index) -> list[Match]:
     mine = fingerprinted(text)
     hits = _hits(mine, index)
     free = np.ones(len(mine.tokens), bool)
-    out = []
+    out: list[Match] = []
     for _ in range(_ROUNDS):
-        best = _best(mine, index, hits, free)
-        if best is None:
+        shares = _shared_out(mine, _claims(mine, index, hits, free))
+        for version, runs in shares:
+            placed = place(mine, index, version, runs, free)
+            for run in placed.runs:
+                free[run.here : run.end] = False
+            out.append(_match(path, mine, index, placed))
+        if not shares:
             break
-        placed = place(mine, index, *best, free)
-        for run in placed.runs:
-            free[run.here : run.end] = False
-        out.append(_match(path, mine, index, placed))
-    return sorted(out, key=lambda match: -match.tokens)
+    return sorted(_merged(out), key=lambda match: -match.tokens)
+
+
+def _merged(matches: list[Match]) -> list[Match]:
+    """Matches of one version of an upstream file, found in different rounds, as one."""
+    out: dict[tuple[str, str, tuple[str, ...]], Match] = {}
+    for match in matches:
+        key = (match.upstream, match.digest, match.revisions)
+        if key in out:
+            both = sorted((*out[key].passages, *match.passages), key=lambda one: one.lines)
+            match = replace(match, passages=tuple(both), share=match.share + out[key].share)
+        out[key] = match
+    return list(out.values())
 
 
 def _match(path: str, mine: Text, index: Index, placed: Placed) -> Match:
@@ -116,21 +137,45 @@ def _agreeing(mine: Text, index: Index, at: Array, there: Array, step: int, most
     return total
 
 
-def _best(mine: Text, index: Index, hits: _Hits, free: Array) -> tuple[Version, list[Run]] | None:
-    """The version that explains most of what is free, and the runs that it does."""
+@dataclass(frozen=True)
+class _Claim:
+    """A run that a version holds. `total` tokens of the text are in runs of that version, `alike` of the run's names
+    are the same."""
+
+    version: Version
+    run: Run
+    total: int
+    alike: int
+
+
+def _claims(mine: Text, index: Index, hits: _Hits, free: Array) -> list[_Claim]:
+    """The telling runs in what is free, of each path that fingerprints lead to."""
     open_hits = free[hits.at]
     counts = np.bincount(hits.owners[open_hits], minlength=len(index.paths))
-    candidates = [int(path) for path in np.argsort(-counts, kind="stable")[:_LOOKED_AT] if counts[path]]
-    best: tuple[int, Version, list[Run]] | None = None
-    for path in candidates:
+    out = []
+    for path in [int(path) for path in np.argsort(-counts, kind="stable")[:_LOOKED_AT] if counts[path]]:
         for version in _nearest(mine, index, path, hits.at[open_hits & (hits.owners == path)]):
             runs = _telling_runs(mine, index, version, free)
-            score = sum(run.length for run in runs)
-            if runs and (best is None or score > best[0]):
-                best = score, version, runs
+            total = sum(run.length for run in runs)
+            theirs, _ = index.look(version)
+            out += [_Claim(version, run, total, equal_words(mine.tokens, theirs, run)) for run in runs]
             if runs:
                 break
-    return best[1:] if best else None
+    return out
+
+
+def _shared_out(mine: Text, claims: list[_Claim]) -> list[tuple[Version, list[Run]]]:
+    """Each token to the longest run that claims it; of equally long ones to that of the file that explains most."""
+    free = np.ones(len(mine.tokens), bool)
+    won: dict[int, tuple[Version, list[Run]]] = {}
+    for claim in sorted(claims, key=lambda one: (-one.run.length, -one.total, -one.alike, one.version.number)):
+        for part in _free_parts(claim.run, free):
+            trimmed = whole_lines(mine.tokens, part)
+            same = claim.alike == claim.run.length
+            if trimmed is not None and telling(mine, same, trimmed, familiar=claim.total >= FAMILIAR):
+                free[trimmed.here : trimmed.end] = False
+                won.setdefault(claim.version.number, (claim.version, []))[1].append(trimmed)
+    return [(version, sorted(runs, key=lambda run: run.here)) for version, runs in won.values()]
 
 
 def _nearest(mine: Text, index: Index, path: int, at: Array) -> list[Version]:
@@ -151,7 +196,11 @@ def _telling_runs(mine: Text, index: Index, version: Version, free: Array) -> li
     runs = [part for run in runs for part in _free_parts(run, free)]
     runs = without_overlap(runs, {run: equal_words(mine.tokens, theirs, run) for run in runs}, GRAM)
     runs = [trimmed for run in runs if (trimmed := whole_lines(mine.tokens, run)) is not None]
-    return [run for run in runs if telling(mine, theirs, run)]
+    identical = {run: equal_words(mine.tokens, theirs, run) == run.length for run in runs}
+    told = [run for run in runs if telling(mine, identical[run], run)]
+    if sum(run.length for run in told) < FAMILIAR:
+        return told
+    return [run for run in runs if run in told or telling(mine, identical[run], run, familiar=True)]
 
 
 def _free_parts(run: Run, free: Array) -> Iterator[Run]:
@@ -162,10 +211,13 @@ def _free_parts(run: Run, free: Array) -> Iterator[Run]:
         yield Run(run.here + int(begin), run.there + int(begin), int(end - begin))
 
 
-def telling(mine: Text, theirs: Tokens, run: Run) -> bool:
-    """Whether a run says where it comes from: what repeats in it counts once."""
-    if len(np.unique(mine.hashes[run.here : run.end - GRAM + 1])) + GRAM - 1 >= TELLING_TOKENS:
+def telling(mine: Text, identical: bool, run: Run, *, familiar: bool = False) -> bool:
+    """Whether a run says where it comes from: what repeats in it counts once, and what every file has does not."""
+    loud = ~mine.tokens.quiet[run.here : run.end]
+    grams = len(np.unique(mine.hashes[run.here : run.end - GRAM + 1][loud[: 1 - GRAM]]))
+    if familiar and grams >= FAMILIAR_GRAMS:
+        return bool(loud.sum() >= (FAMILIAR_IDENTICAL if identical else FAMILIAR_TOKENS))
+    if grams + GRAM - 1 >= TELLING_TOKENS:
         return True
-    if run.length < TELLING_IDENTICAL or equal_words(mine.tokens, theirs, run) < run.length:
-        return False
-    return len(np.unique(mine.tokens.words[run.here : run.end])) >= TELLING_WORDS
+    words = mine.tokens.words[run.here : run.end][loud]
+    return identical and len(words) >= TELLING_IDENTICAL and len(np.unique(words)) >= TELLING_WORDS

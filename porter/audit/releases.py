@@ -16,7 +16,7 @@ from functools import partial
 
 import numpy as np
 
-from porter.audit.alignment import Run, equal_words, same_to
+from porter.audit.alignment import Run, agreeing, equal_words, same_to
 from porter.audit.fingerprints import GRAM, Text
 from porter.audit.index import Index, Version
 from porter.audit.tokens import Array, Tokens
@@ -26,7 +26,7 @@ SURE_TOKENS = 10
 
 SURE_IDENTICAL = 5
 
-_MOST_LINES = 60  # that a run may grow by at each end
+_MOST_TRIED = 60  # lines from which on a run may begin
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,16 @@ class _Spot:
 
 def place(mine: Text, index: Index, version: Version, runs: Sequence[Run], free: Array) -> Placed:
     """The runs, found in `version`, grown, and the releases that hold all of them."""
-    grown, held = [], []
-    taken = free.copy()
-    for run in runs:
-        taken[run.here : run.end] = False
-    for run in runs:
-        taken[run.here : run.end] = True
-        longer, bits = _grown(mine, index, version, run, taken)
-        taken[longer.here : longer.end] = False
+    grown: list[Run] = []
+    held: list[int] = []
+    room = free.astype(np.int32)  # 0 where nothing is free, else the number of the run that was found there, or 1
+    for number, run in enumerate(runs, 2):
+        room[run.here : run.end] = number
+    for run in sorted(runs, key=lambda one: -one.length):
+        if not room[run.here : run.end].all():  # a longer one has grown over it
+            continue
+        longer, bits = _grown(mine, index, version, run, room)
+        room[longer.here : longer.end] = 0
         grown.append(longer)
         held.append(bits)
     tags = held[0]
@@ -63,18 +65,19 @@ def place(mine: Text, index: Index, version: Version, runs: Sequence[Run], free:
         tags &= more
     if not tags:
         tags = _most_of(held, grown, len(index.tags))
-    version, runs = _at_newest(mine, index, version, grown, tags)
+    version, runs = _at_newest(mine, index, version, grown, tags) or (version, list(runs))
     theirs, _ = index.look(version)
-    return Placed(version, [_closed(mine.tokens, theirs, run, taken) for run in runs], tags)
+    runs = sorted(runs, key=lambda run: run.here)
+    return Placed(version, [_closed(mine.tokens, theirs, run, room) for run in runs], tags)
 
 
 def _grown(mine: Text, index: Index, found_in: Version, run: Run, room: Array) -> tuple[Run, int]:
     """The run as long as it is in any version, and the tags of which some file holds it so.
 
-    It is the run as it was found where the path of `found_in` holds the longer one in no version.
+    It is no longer than it was found where the path of `found_in` holds the longer one in no version.
     """
     spots = [
-        _Spot(version, _grow(mine.tokens, index.look(version)[0], Run(run.here, there, run.length), room))
+        _Spot(version, _grow(mine, *index.look(version), Run(run.here, there, run.length), room))
         for path in _owners(mine, index, run)
         for version in index.of_path[path]
         for there in _places(mine, index, version, run)
@@ -97,32 +100,54 @@ def _grown(mine: Text, index: Index, found_in: Version, run: Run, room: Array) -
     return out, bits
 
 
-def _grow(mine: Tokens, theirs: Tokens, run: Run, room: Array) -> Run:
-    """The run with the whole lines before and after it that agree too, as far as there is room."""
-    begin = _reach(mine, theirs, run, room, backwards=True)
+def _grow(mine: Text, theirs: Tokens, hashes: Array, run: Run, room: Array) -> Run:
+    """The run with the whole lines before and after it that agree too, as far as there is room.
+
+    It takes in another run whole or not at all: a part may agree because functions of one file are alike.
+    """
+    agree = agreeing(mine.hashes[: run.here + 1][::-1], hashes[: run.there + 1][::-1]) - 1
+    begin = _back_to(mine.tokens, theirs, run, max(run.here - agree, _last_taken(room, run.here)), room)
     run = Run(begin, run.there - (run.here - begin), run.end - begin)
-    end = _reach(mine, theirs, run, room, backwards=False)
-    return Run(run.here, run.there, end - run.here)
+    taken = np.flatnonzero(room[run.end :] == 0)
+    most = (run.end + int(taken[0]) if len(taken) else len(room)) - run.here
+    end = run.here + same_to(mine.tokens, run.here, theirs, run.there, most)
+    if end < len(room):
+        end = int(np.searchsorted(mine.tokens.lines, mine.tokens.lines[end], "left"))
+        if room[end - 1] == room[end] > 1:
+            end = max(run.end, int(np.argmax(room == room[end])))
+    if end > run.end and _is_sure(mine.tokens, theirs, slice(run.end, end), run.there - run.here):
+        return Run(run.here, run.there, end - run.here)
+    return run
 
 
-def _reach(mine: Tokens, theirs: Tokens, run: Run, room: Array, *, backwards: bool) -> int:
-    """How far a run reaches to one side, as a position of my tokens. What may agree by chance does not count."""
-    best = edge = run.here if backwards else run.end
-    shift = run.there - run.here
-    for _ in range(_MOST_LINES):
-        edge = _next_edge(mine.lines, edge, backwards=backwards)
-        begin, end, added = (
-            (edge, run.end, slice(edge, run.here)) if backwards else (run.here, edge, slice(run.end, edge))
-        )
-        more = added.stop - added.start
-        if begin + shift < 0 or not more or not room[added].all():
-            break
-        if same_to(mine, begin, theirs, begin + shift, end - begin) < end - begin:
-            break
-        same = bool((mine.words[added] == theirs.words[added.start + shift : added.stop + shift]).all())
-        if more >= SURE_TOKENS or (same and (more >= SURE_IDENTICAL or not mine.says[added].any())):
-            best = edge
-    return best
+def _last_taken(room: Array, before: int) -> int:
+    """The first position from which on there is room up to `before`."""
+    taken = np.flatnonzero(room[:before] == 0)
+    return int(taken[-1]) + 1 if len(taken) else 0
+
+
+def _back_to(mine: Tokens, theirs: Tokens, run: Run, first: int, room: Array) -> int:
+    """The earliest beginning of a line, from `first` on, from which on the run still is one."""
+    if 0 < first < run.here and room[first - 1] == room[first] > 1:
+        first = min(run.here, len(room) - int(np.argmax(room[::-1] == room[first])))
+    starts = [first] if first == 0 or mine.lines[first - 1] != mine.lines[first] else []
+    starts += (np.flatnonzero(np.diff(mine.lines[first : run.here + 1])) + first + 1).tolist()
+    for begin in starts[:_MOST_TRIED]:
+        if begin < run.here and same_to(mine, begin, theirs, run.there - (run.here - begin), run.end - begin) == (
+            run.end - begin
+        ):
+            sure = _is_sure(mine, theirs, slice(begin, run.here), run.there - run.here)
+            return begin if sure else run.here
+    return run.here
+
+
+def _is_sure(mine: Tokens, theirs: Tokens, added: slice, shift: int) -> bool:
+    """Whether it is no chance that these tokens agree."""
+    count = added.stop - added.start
+    if count >= SURE_TOKENS or not mine.says[added].any():
+        return True
+    same = np.array_equal(mine.words[added], theirs.words[added.start + shift : added.stop + shift])
+    return same and count >= SURE_IDENTICAL
 
 
 def _closed(mine: Tokens, theirs: Tokens, run: Run, room: Array) -> Run:
@@ -172,14 +197,20 @@ def _distance(one: int, other: int) -> int:
     return abs(one - other)
 
 
-def _at_newest(mine: Text, index: Index, version: Version, runs: list[Run], tags: int) -> tuple[Version, list[Run]]:
-    """The version that holds all runs at the newest of the releases, of the same path where that does."""
+def _at_newest(
+    mine: Text, index: Index, version: Version, runs: list[Run], tags: int
+) -> tuple[Version, list[Run]] | None:
+    """The version that holds all runs at the newest of the releases, of the same path where that does.
+
+    Where none does, for the runs are of several files, the newest version of the path that holds them at all.
+    """
     newest = tags.bit_length() - 1
-    others = (one for path in _owners(mine, index, runs[0]) for one in index.of_path[path] if path != version.path)
-    for other in (*index.of_path[version.path], *others):
-        if other.tags >> newest & 1 and (moved := _moved(mine, index, other, runs)):
+    same = index.of_path[version.path]
+    others = [one for path in _owners(mine, index, runs[0]) for one in index.of_path[path] if path != version.path]
+    for other in (*(one for one in (*same, *others) if one.tags >> newest & 1), *same):
+        if moved := _moved(mine, index, other, runs):
             return other, moved
-    return version, runs
+    return None
 
 
 def _moved(mine: Text, index: Index, version: Version, runs: Sequence[Run]) -> list[Run]:

@@ -3,9 +3,9 @@
 """The code tokens of any text, whatever language it is in and wherever in it the code stands.
 
 An audited file may be a header, a shader in a string of C++ or Python, or prose. So nothing is parsed: comments go,
-quotes go (what stands between them is read as code too), and what is left falls into words, numbers and single
-punctuation marks. What every file has, and therefore says nothing of where it comes from, is left out: lines that
-include, `using namespace`, and definitions of one number.
+quotes go (what stands between them is read as code too), lines that include go, and what is left falls into words,
+numbers and single punctuation marks. Lines that say nothing of where they come from are marked as quiet: `using
+namespace`, and definitions of one number.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ _COMMENT_OR_STRING = re.compile(
     re.X,
 )
 _NEWLINE_IN_STRING = re.compile(r'\\[nt](?=["\\\s])|\\n"')
-_SAYS_NOTHING = re.compile(
-    r"""^[ \t]*\#[ \t]*(?:include|import|pragma[ \t]+once|pragma[ \t]+METAL)\b[^\n]*
-      | ^[ \t]*\#[ \t]*define[ \t]+\w+[ \t]+[-+(]*\.?\d[\w.]*\)*[ \t]*$
+_INCLUDE = re.compile(r"^[ \t]*#[ \t]*(?:include|import|pragma[ \t]+once)\b[^\n]*", re.M)
+_QUIET = re.compile(
+    r"""^[ \t]*\#[ \t]*define[ \t]+\w+[ \t]+[-+(]*\.?\d[\w.]*\)*[ \t]*$
+      | ^[ \t]*\#[ \t]*pragma[ \t]+METAL\b
       | ^[ \t]*(?:(?:static|constexpr|constant|const|inline)[ \t]+)+\w+[ \t]+\w+[ \t]*=[ \t]*[-+]?\.?\d[\w.]*[ \t]*;
       | \busing[ \t]+namespace[ \t]+[\w:]+[ \t]*;
     """,
@@ -72,13 +73,22 @@ _PUNCTUATION = np.array([_WORDS[mark] for mark in "!#$%&()*+,-./:;<=>?@[]^{|}~"]
 
 @dataclass(frozen=True)
 class Tokens:
-    """`words` (uint32, n): each token's checksum; odd for a name. `lines` (uint32, n): the line, from 1, of each."""
+    """`words` (uint32, n): each token's checksum; odd for a name. `lines` (uint32, n): the line, from 1, of each.
+
+    `quiet_lines`: those that say nothing of where they come from (of a text that is audited).
+    """
 
     words: Array
     lines: Array
+    quiet_lines: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.words)
+
+    @cached_property
+    def quiet(self) -> Array:
+        """(bool, n): whether it stands on a quiet line."""
+        return np.isin(self.lines, np.array(self.quiet_lines, np.uint32))
 
     @cached_property
     def says(self) -> Array:
@@ -103,17 +113,22 @@ def tokens_of(text: str) -> Tokens:
     """The code tokens of `text`."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     text = _COMMENT_OR_STRING.sub(_blank_comment, text)
-    text = _SAYS_NOTHING.sub(_newlines, _NEWLINE_IN_STRING.sub("  ", text))
+    text = _INCLUDE.sub("", _NEWLINE_IN_STRING.sub("  ", text))
     found = np.fromiter(map(_WORDS.__getitem__, _TOKEN.findall(text)), np.int64)
     newlines = found == _NEWLINE
     lines = np.cumsum(newlines) + 1
-    return Tokens(found[~newlines].astype(np.uint32), lines[~newlines].astype(np.uint32))
+    return Tokens(found[~newlines].astype(np.uint32), lines[~newlines].astype(np.uint32), _quiet_lines(text))
+
+
+def _quiet_lines(text: str) -> tuple[int, ...]:
+    out, line, at = [], 1, 0
+    for found in _QUIET.finditer(text):
+        line += text.count("\n", at, found.start())
+        at = found.start()
+        out.append(line)
+    return tuple(out)
 
 
 def _blank_comment(found: re.Match[str]) -> str:
     text = found[0]
     return text if text[0] == '"' else " " + "\n" * text.count("\n")
-
-
-def _newlines(found: re.Match[str]) -> str:
-    return "\n" * found[0].count("\n")

@@ -42,10 +42,9 @@ for family in families:
         present = [family.table]
     main = "".join(f'#include "{path}"\\n' for path in present)
     if family.table not in texts:
-        for row in family.instantiations() if present else ():
-            if row.arguments:
-                function = f"{row.template}<{', '.join(row.arguments)}>"
-                main += f"template decltype({function}) {function};\\n"
+        rows = family.instantiations() if present else ()
+        functions = [f"{row.template}<{', '.join(row.arguments)}>" for row in rows if row.arguments]
+        main += "".join(f"template decltype({one}) {one};\\n" for one in dict.fromkeys(functions))
     parse(main, texts)
 """
 HEADER = "mlx/backend/metal/kernels/softmax.h"
