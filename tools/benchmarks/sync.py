@@ -30,19 +30,19 @@ import time
 from pathlib import Path
 from porter.metal.frontend import parse
 from porter.parse.requests import with_requests
-from porter.spec import load_families
+from porter.spec import load_families, present
 from porter.upstream import vendored
 
 families = load_families()
 sources = with_requests(vendored(Path(sys.argv[1]) / "upstream_mlx"), families)
 texts = {path: file.text for path, file in sources.files.items() if path.endswith((".h", ".metal"))}
-for family in families:
-    present = [path for path in (*family.preamble, *family.sources_of_kernels) if path in texts]
+for family in present(families, sources):
+    paths = [path for path in (*family.preamble, *family.sources_of_kernels) if path in texts]
     if family.table in texts:
-        present = [family.table]
-    main = "".join(f'#include "{path}"\\n' for path in present)
+        paths = [family.table]
+    main = "".join(f'#include "{path}"\\n' for path in paths)
     if family.table not in texts:
-        rows = family.instantiations() if present else ()
+        rows = family.instantiations() if paths else ()
         functions = [f"{row.template}<{', '.join(row.arguments)}>" for row in rows if row.arguments]
         main += "".join(f"template decltype({one}) {one};\\n" for one in dict.fromkeys(functions))
     parse(main, texts)
