@@ -36,7 +36,7 @@ FAMILIAR = 200
 """Where so many tokens of a text are told to be of one file, shorter runs of that file count: a small function of
 FAMILIAR_TOKENS, or of FAMILIAR_IDENTICAL if its names are upstream's, with FAMILIAR_GRAMS different hashes."""
 
-FAMILIAR_TOKENS = 40
+FAMILIAR_TOKENS = 45
 FAMILIAR_IDENTICAL = 26
 FAMILIAR_GRAMS = 7
 
@@ -53,10 +53,10 @@ def find(path: str, text: str, index: Index) -> list[Match]:
     for _ in range(_ROUNDS):
         shares = _shared_out(mine, _claims(mine, index, hits, free))
         for version, runs in shares:
-            placed = place(mine, index, version, runs, free)
-            for run in placed.runs:
-                free[run.here : run.end] = False
-            out.append(_match(path, mine, index, placed))
+            for placed in place(mine, index, version, runs, free):
+                for run in placed.runs:
+                    free[run.here : run.end] = False
+                out.append(_match(path, mine, index, placed))
         if not shares:
             break
     return sorted(_merged(out), key=lambda match: -match.tokens)

@@ -4,19 +4,18 @@
 
 A run was found in one version of a file. Every version of every file that holds it is looked at, and where in some of
 them it goes on beyond its ends, whole lines at a time, it is that much longer: the lines that only some releases have
-are those that tell which release a copy was made from. Of several versions in which a run stands, those count in which
-most of its names are the copy's too: a copy that was renamed keeps the names of the language's own functions.
+are those that tell which release a copy was made from. Of several releases that hold as much, those count in which most
+names are the copy's too: a copy that was renamed keeps the names of the language's own functions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
-from porter.audit.alignment import Run, agreeing, equal_words, same_to
+from porter.audit.alignment import Run, agreeing, same_to
 from porter.audit.fingerprints import GRAM, Text
 from porter.audit.index import Index, Version
 from porter.audit.tokens import Array, Tokens
@@ -40,64 +39,80 @@ class Placed:
 
 @dataclass(frozen=True)
 class _Spot:
-    """A run in one version."""
+    """Where the run with this number, grown, stands in one version."""
 
     version: Version
+    number: int
     run: Run
 
 
-def place(mine: Text, index: Index, version: Version, runs: Sequence[Run], free: Array) -> Placed:
-    """The runs, found in `version`, grown, and the releases that hold all of them."""
-    grown: list[Run] = []
-    held: list[int] = []
+def place(mine: Text, index: Index, version: Version, runs: Sequence[Run], free: Array) -> list[Placed]:
+    """The runs, found in `version`, grown, and the releases that hold them: those that hold the most tokens.
+
+    Mostly one for all. Where no version holds all of the runs, those that it lacks are placed apart.
+    """
     room = free.astype(np.int32)  # 0 where nothing is free, else the number of the run that was found there, or 1
     for number, run in enumerate(runs, 2):
         room[run.here : run.end] = number
-    for run in sorted(runs, key=lambda one: -one.length):
-        if not room[run.here : run.end].all():  # a longer one has grown over it
-            continue
-        longer, bits = _grown(mine, index, version, run, room)
-        room[longer.here : longer.end] = 0
-        grown.append(longer)
-        held.append(bits)
-    tags = held[0]
-    for more in held[1:]:
-        tags &= more
-    if not tags:
-        tags = _most_of(held, grown, len(index.tags))
-    version, runs = _at_newest(mine, index, version, grown, tags) or (version, list(runs))
-    theirs, _ = index.look(version)
-    runs = sorted(runs, key=lambda run: run.here)
-    return Placed(version, [_closed(mine.tokens, theirs, run, room) for run in runs], tags)
+    spots = [spot for number, run in enumerate(runs) for spot in _spots(mine, index, number, run, room)]
+    spots = spots or [_Spot(version, number, run) for number, run in enumerate(runs)]
+    tags = _most_held(mine, index, spots)
+    chosen = _chosen(index, version, spots, tags)
+    here = _apart([spot.run for spot in spots if spot.version == chosen])
+    theirs, _ = index.look(chosen)
+    placed = Placed(chosen, [_closed(mine.tokens, theirs, run, room) for run in here], tags)
+    left = [run for run in runs if not any(one.here < run.end and run.here < one.end for one in here)]
+    if not left:
+        return [placed]
+    remaining = free.copy()
+    for run in placed.runs:
+        remaining[run.here : run.end] = False
+    return [placed, *place(mine, index, version, left, remaining)]
 
 
-def _grown(mine: Text, index: Index, found_in: Version, run: Run, room: Array) -> tuple[Run, int]:
-    """The run as long as it is in any version, and the tags of which some file holds it so.
+def _spots(mine: Text, index: Index, number: int, run: Run, room: Array) -> Iterator[_Spot]:
+    for path in _owners(mine, index, run):
+        for version in index.of_path[path]:
+            for there in _places(mine, index, version, run):
+                yield _Spot(version, number, _grow(mine, *index.look(version), Run(run.here, there, run.length), room))
 
-    It is no longer than it was found where the path of `found_in` holds the longer one in no version.
-    """
-    spots = [
-        _Spot(version, _grow(mine, *index.look(version), Run(run.here, there, run.length), room))
-        for path in _owners(mine, index, run)
-        for version in index.of_path[path]
-        for there in _places(mine, index, version, run)
-    ]
-    if not spots:
-        return run, found_in.tags
-    longest = max((spot.run for spot in spots), key=lambda one: one.length)
-    most, bits, out = -1, 0, run
+
+def _most_held(mine: Text, index: Index, spots: Sequence[_Spot]) -> int:
+    """The tags that hold the most tokens; of those, where they hang together most; of those, by the same words."""
+    first, last = min(spot.run.here for spot in spots), max(spot.run.end for spot in spots)
+    held = np.zeros((len(index.tags), last - first), np.uint8)  # 1: held, 2: by the same word
+    longest = np.zeros((len(index.tags), 1 + max(spot.number for spot in spots)), np.int64)
     for spot in spots:
-        if spot.run.here > longest.here or spot.run.end < longest.end:
-            continue
-        part = Run(longest.here, spot.run.there + longest.here - spot.run.here, longest.length)
-        equal = equal_words(mine.tokens, index.look(spot.version)[0], part)
-        if equal > most:
-            most, bits = equal, 0
-        if equal == most:
-            bits |= spot.version.tags
-        if spot.version.path == found_in.path:
-            out = part
-    return out, bits
+        theirs, _ = index.look(spot.version)
+        run, words = spot.run, mine.tokens.words
+        same = 1 + (words[run.here : run.end] == theirs.words[run.there : run.there + run.length]).astype(np.uint8)
+        tags = [tag for tag in range(len(index.tags)) if spot.version.tags >> tag & 1]
+        longest[tags, spot.number] = np.maximum(longest[tags, spot.number], run.length)
+        for tag in tags:
+            row = held[tag, run.here - first : run.end - first]
+            np.maximum(row, same, out=row)
+    scores = zip(np.count_nonzero(held, axis=1), longest.sum(axis=1), (held == 2).sum(axis=1), strict=True)
+    ranked = [tuple(map(int, score)) for score in scores]
+    return sum(1 << tag for tag, score in enumerate(ranked) if score == max(ranked))
+
+
+def _chosen(index: Index, found_in: Version, spots: Sequence[_Spot], tags: int) -> Version:
+    """Of the versions at these tags that which holds most; of equal ones that of the same path, and the newest."""
+    tokens: dict[int, int] = {}
+    for spot in spots:
+        if spot.version.tags & tags:
+            tokens[spot.version.number] = tokens.get(spot.version.number, 0) + spot.run.length
+    versions = [index.versions[number] for number in tokens]
+    return max(versions, key=lambda one: (tokens[one.number], one.path == found_in.path, one.tags & tags))
+
+
+def _apart(runs: Sequence[Run]) -> list[Run]:
+    """Runs of which none overlaps another here, the longest first; in their order."""
+    out: list[Run] = []
+    for run in sorted(runs, key=lambda one: -one.length):
+        if all(run.end <= one.here or one.end <= run.here for one in out):
+            out.append(run)
+    return sorted(out, key=lambda one: one.here)
 
 
 def _grow(mine: Text, theirs: Tokens, hashes: Array, run: Run, room: Array) -> Run:
@@ -185,40 +200,3 @@ def _places(mine: Text, index: Index, version: Version, run: Run) -> Iterator[in
     for there in np.flatnonzero(hashes == mine.hashes[run.here]):
         if same_to(mine.tokens, run.here, theirs, int(there), run.length) == run.length:
             yield int(there)
-
-
-def _most_of(held: list[int], runs: list[Run], tags: int) -> int:
-    """The tags that hold the most tokens of the runs, where none holds all."""
-    tokens = [sum(run.length for bits, run in zip(held, runs, strict=True) if bits >> tag & 1) for tag in range(tags)]
-    return sum(1 << tag for tag in range(tags) if tokens[tag] == max(tokens))
-
-
-def _distance(one: int, other: int) -> int:
-    return abs(one - other)
-
-
-def _at_newest(
-    mine: Text, index: Index, version: Version, runs: list[Run], tags: int
-) -> tuple[Version, list[Run]] | None:
-    """The version that holds all runs at the newest of the releases, of the same path where that does.
-
-    Where none does, for the runs are of several files, the newest version of the path that holds them at all.
-    """
-    newest = tags.bit_length() - 1
-    same = index.of_path[version.path]
-    others = [one for path in _owners(mine, index, runs[0]) for one in index.of_path[path] if path != version.path]
-    for other in (*(one for one in (*same, *others) if one.tags >> newest & 1), *same):
-        if moved := _moved(mine, index, other, runs):
-            return other, moved
-    return None
-
-
-def _moved(mine: Text, index: Index, version: Version, runs: Sequence[Run]) -> list[Run]:
-    """The runs where they stand in `version`, each as near as may be to where it stood; none where one does not."""
-    moved = []
-    for run in runs:
-        places = list(_places(mine, index, version, run))
-        if not places:
-            return []
-        moved.append(Run(run.here, min(places, key=partial(_distance, run.there)), run.length))
-    return moved

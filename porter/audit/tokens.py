@@ -4,8 +4,8 @@
 
 An audited file may be a header, a shader in a string of C++ or Python, or prose. So nothing is parsed: comments go,
 quotes go (what stands between them is read as code too), lines that include go, and what is left falls into words,
-numbers and single punctuation marks. Lines that say nothing of where they come from are marked as quiet: `using
-namespace`, and definitions of one number.
+numbers and single punctuation marks. A word in a string that holds no code is no name. Lines that say nothing of where
+they come from are marked as quiet: `using namespace`, and definitions of one number.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ _COMMENT_OR_STRING = re.compile(
     re.X,
 )
 _NEWLINE_IN_STRING = re.compile(r'\\[nt](?=["\\\s])|\\n"')
+_IS_CODE = re.compile(r'[;{}]|\\n"$')  # in a string: its words are names, which a copy may change
+_WORD = re.compile(r"\b[^\W\d]\w*")
 _INCLUDE = re.compile(r"^[ \t]*#[ \t]*(?:include|import|pragma[ \t]+once)\b[^\n]*", re.M)
 _QUIET = re.compile(
     r"""^[ \t]*\#[ \t]*define[ \t]+\w+[ \t]+[-+(]*\.?\d[\w.]*\)*[ \t]*$
@@ -38,7 +40,7 @@ _QUIET = re.compile(
     """,
     re.X | re.M,
 )
-_TOKEN = re.compile(r"\n|[^\W\d]\w*|\.?\d(?:[eEpP][-+]|[\w.])*|[^\s\w\"'\\`]")
+_TOKEN = re.compile(r"\n|\x01\w+|[^\W\d]\w*|\.?\d(?:[eEpP][-+]|[\w.])*|[^\s\w\"'\\`]")
 
 KEYWORDS = frozenset(
     """alignas alignof auto bool break case catch char class concept const constexpr const_cast continue decltype
@@ -131,4 +133,6 @@ def _quiet_lines(text: str) -> tuple[int, ...]:
 
 def _blank_comment(found: re.Match[str]) -> str:
     text = found[0]
-    return text if text[0] == '"' else " " + "\n" * text.count("\n")
+    if text[0] != '"':
+        return " " + "\n" * text.count("\n")
+    return text if _IS_CODE.search(text) else _WORD.sub("\x01\\g<0>", text)
