@@ -9,6 +9,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,12 @@ import pytest
 from porter.audit.bom_sources import of_wheel
 from porter.audit.cleanliness import members, tracked_files, wrong_in_sdist, wrong_in_wheel
 from porter.audit.dependencies import Dependency, Rules, dependencies, licence_of, load_rules, refused
+from porter.audit.detect import find
+from porter.audit.history import clone, of_clone, of_sources, release_tags
+from porter.audit.index import Index, index_of
+from porter.audit.reading import SourceText, decode
 from porter.errors import ArchiveError, ToolchainError
+from porter.model import Sources
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DECOYS = (
@@ -180,3 +186,39 @@ def test_an_archive_that_is_none(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"no archive")
         with pytest.raises(ArchiveError, match="neither a wheel nor an sdist"):
             members(tmp_path / name)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# No line of upstream's code
+
+
+def derived(index: Index, texts: Mapping[str, str]) -> list[str]:
+    """What of these texts comes from MLX, a line for each passage."""
+    return [
+        f"{path}:{passage.lines} from {match.upstream}:{passage.upstream_lines}"
+        for path, text in texts.items()
+        for match in find(path, text, index)
+        for passage in match.passages
+    ]
+
+
+def tracked_texts() -> dict[str, str]:
+    return {
+        path.as_posix(): text
+        for path in tracked_files(REPOSITORY)
+        if isinstance(read := decode(path.as_posix(), (REPOSITORY / path).read_bytes()), SourceText)
+        and (text := read.text)
+    }
+
+
+def test_no_tracked_file_holds_code_of_the_pin(sources: Sources) -> None:
+    files = of_sources(sources)
+    index = index_of(files, files[0].tags)
+    planted = max(files, key=lambda file: len(file.text)).text.splitlines()[200:260]
+    assert derived(index, {"planted.py": "\n".join(planted)}), "the detector finds nothing at all"
+    assert derived(index, tracked_texts()) == []
+
+
+def test_no_tracked_file_holds_code_of_any_release(mlx_git: str) -> None:
+    index = index_of(of_clone(mlx_git), list(release_tags(clone(mlx_git))))
+    assert derived(index, tracked_texts()) == []
