@@ -109,7 +109,9 @@ class _File:
 
 
 def _revision(match: Match, upstream: UpstreamFile) -> str:
-    return (match.revisions or upstream.tags or ("main",))[-1]
+    """The newest of the match's releases at which this very file stands, so that the lines that are named are there."""
+    held = [tag for tag in match.revisions if tag in upstream.tags]
+    return (held or upstream.tags or match.revisions or ("main",))[-1]
 
 
 def _moved(match: Match, by: int) -> Match:

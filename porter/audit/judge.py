@@ -7,12 +7,14 @@ above copyright notice and this permission notice shall be included in all copie
 BSD-2-Clause asks the same of its list of conditions; Apache-2.0 asks in its section 4 for a copy of the licence (a), a
 statement that the file was changed (b) and the copyright notices (c). So a notice is complete where
 
-- every holder's copyright line stands in the file, in a remark that is about the passage (years may differ), and
+- every holder's copyright line stands in the file, in a remark that is about the passage (years may differ; words
+  such as "for Apple silicon" in somebody else's line name no holder), and
 - the licence's whole text stands in the file; or the file names the licence and the tree has its text, with that
   holder's copyright or with nobody's; or the nearest licence files above the file have the text with that holder's.
 
-A remark is about a passage where it stands at the head of the file (or of the string that the passage is in), within
-`ADJACENT` lines of it, or says its lines. A wrong licence is named only by such a remark; the owed one, anywhere.
+A remark is about a passage where it stands at the head or the end of the file (or of the string that the passage is
+in), within `ADJACENT` lines before it, or says its lines. A wrong licence is named only by such a remark; the owed one,
+anywhere.
 No judgement here is legal advice; the table in tests/audit/test_judge.py shows each decision by an example.
 """
 
@@ -45,9 +47,16 @@ DEFAULT_LICENCE = "MIT"
 DEFAULT_COPYRIGHT = "Copyright © 2023 Apple Inc."
 
 ADJACENT = 5
-"""Lines between a remark and the passage that it is about: a template head or a comment of the port's may part them."""
+"""Lines between a remark and the passage after it that it is about: a template head or a comment of the port's may
+part them."""
 
 _COMPANY = re.compile(r"[,\s]+(?:inc|incorporated|corporation|corp|company|co|ltd|limited|llc|gmbh)\.?$", re.I)
+_BEFORE_NO_HOLDER = "".join(rf"(?<!\b{word} )" for word in ("for", "on", "to", "in", "with", "from", "like"))
+_AFTER_A_HOLDER = (
+    "inc|incorporated|corporation|corp|computer|company|co|ltd|limited|llc|gmbh|and|or|all|under|licensed|released|"
+    "contributors|authors"
+)
+_AFTER_NO_HOLDER = rf"(?!['\u2019]s\b|-\w| (?!(?:{_AFTER_A_HOLDER})\b)[^\W\d_])"
 _NOT_NAME = re.compile(r"(?:copyright|©|\(c\)|@|\b(?:19|20)\d\d\b(?:\s*[-,]\s*(?:\d\d){1,2}\b)*|[:,\s])+", re.I)
 _SAYS_LINES = re.compile(r"\blines?\s+((?:\d+(?:\s*(?:-|\u2013|to|through|\.\.)\s*\d+)?(?:\s*(?:,|and|&)\s*)*)+)", re.I)
 _RANGE = re.compile(r"(\d+)(?:\s*(?:-|\u2013|to|through|\.\.)\s*(\d+))?", re.I)
@@ -90,6 +99,13 @@ def holder(copyright_line: str) -> str:
 
 def _name(copyright_line: str) -> str:
     return _NOT_NAME.sub(" ", copyright_line).strip()
+
+
+def _holds(name: str, copyright_line: str) -> bool:
+    """Whether the line names `name`, as `holder` gives it, as a holder, and not what the work is for or runs on:
+    "Copyright 2024 Somebody. For Apple silicon"."""
+    said = " ".join(copyright_line.split())
+    return bool(re.search(rf"{_BEFORE_NO_HOLDER}\b{re.escape(name)}\b{_AFTER_NO_HOLDER}", said, re.I))
 
 
 def judge(tree: TreeLicences, path: str, text: str, match: Match, upstream: UpstreamFile) -> NoticeJudgement:
@@ -157,7 +173,7 @@ class _Case:
         out: dict[str, tuple[str, int]] = {}
         for number, words in lines:
             for one in self.due.holders:
-                if re.search(rf"\b{re.escape(one)}\b", words, re.I):
+                if _holds(one, words):
                     out.setdefault(one, (path or self.path, number))
         return out
 
@@ -209,20 +225,20 @@ class _Case:
         holders = self._names(self.due.holders)
         if self.elsewhere:
             reason = (
-                f"a copyright line of {holders} stands in the file, but neither at its head nor at the passage, "
+                f"a copyright line of {holders} stands in the file, but neither at its head or end nor at the passage, "
                 "and it does not say which lines it is about"
             )
             return self._say(Verdict.MENTION_ONLY, reason, self.elsewhere.values())
         if self.said.mentions:
             return self._say(Verdict.MENTION_ONLY, f"MLX is mentioned, and no copyright line of {holders} is there")
-        reason = f"neither a copyright line of {holders} nor MLX's name is in the file"
+        reason = f"neither a copyright line of {holders} nor MLX's name is in a comment of the file"
         return self._say(Verdict.NONE, reason, [at for spdx, at in self.named.items() if spdx in self.due.licences])
 
     def _why_lacking(self, lacking: Sequence[str]) -> str:
         said = f"copyright of {self._names(self.held)}; the text of {_and(lacking)} is neither in the file"
         if any(self._is_named(spdx) for spdx in lacking):
             return f"{said} nor, with that copyright or with nobody's, in the tree, though the file names it"
-        return f"{said} nor named there, and no licence file above it has it with that copyright"
+        return f"{said} nor named there, and no licence file above it in what was audited has it with that copyright"
 
     # Where a licence's text is ---------------------------------------------------------------------------------------
 
@@ -279,7 +295,7 @@ def about_passages(said: Sequence[Remark], match: Match) -> list[Remark]:
 
 
 def _is_about(remark: Remark, passage: Lines, snippets: Sequence[Lines]) -> bool:
-    if remark.at_head and (remark.within is None or _meet(remark.within, passage)):
+    if (remark.at_head or remark.at_end) and (remark.within is None or _meet(remark.within, passage)):
         return True
     span = remark.span
     if _meet(Lines(span.first, span.last + ADJACENT), passage):

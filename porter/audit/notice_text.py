@@ -56,12 +56,13 @@ Piece = tuple[str, str, int]
 class Remark:
     """Comments with nothing but white space between them: (line, words without comment marks).
 
-    `at_head`: no code stands before it in the file, or in the string whose lines are `within`.
+    `at_head`: no code stands before it in the file, or in the string whose lines are `within`; `at_end`: none after it.
     """
 
     lines: tuple[tuple[int, str], ...]
     at_head: bool
     within: Lines | None = None
+    at_end: bool = False
 
     @property
     def span(self) -> Lines:
@@ -116,7 +117,7 @@ def _remarks(
             if kind == "string" and "\n" in value and depth < _DEEPEST and _looks_like_code(value):
                 yield from _of_string(value, line, depth)
     if run:
-        yield Remark(tuple(run), at_head, within)
+        yield Remark(tuple(run), at_head, within, at_end=True)
 
 
 def _of_string(value: str, line: int, depth: int) -> Iterator[Remark]:

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from porter.audit.model import PassedOver
 from porter.audit.notice_words import Grant, Line, grants, named
+from porter.audit.reading import decode
 
 _NAME = re.compile(
     r"(?:un)?licen[cs]es?(?:[.\-_ ].*)?|.+[.\-_ ]licen[cs]es?(?:[.\-_].*)?|copying(?:[.\-_].*)?"
@@ -146,6 +148,7 @@ def _read(path: Path) -> str:
     try:
         if path.stat().st_size > _LARGEST:
             return ""
-        return path.read_bytes().decode("utf-8", errors="replace").replace("\r\n", "\n")
+        read = decode(path.name, path.read_bytes())
     except OSError:
         return ""
+    return "" if isinstance(read, PassedOver) else read.text

@@ -105,14 +105,14 @@ def _fix(path: Path, result: Result) -> Fixes:
 
 def _write(path: Path, result: Result, options: Options, sarif: Path | None, html: Path | None) -> None:
     """The files that were asked for."""
-    from porter.cache import write_atomically
+    from porter.audit.outputs import write_output
 
     if sarif is not None:
         from porter.audit.render.sarif import to_sarif
 
-        write_atomically(sarif, to_sarif(result.audit, _prefix(path)).encode())
+        write_output(sarif, to_sarif(result.audit, _prefix(path)).encode())
     if html is not None:
-        write_atomically(html, _page(path, result, options).encode())
+        write_output(html, _page(path, result, options).encode())
 
 
 def _print_json(result: Result, fixes: Fixes | None) -> None:

@@ -36,9 +36,9 @@ def command(subject: str, wheel: Path | None, form: str, output: Path | None, ro
     if output is None:
         click.echo(text, nl=False)
         return
-    from porter.cache import write_atomically
+    from porter.audit.outputs import write_output
 
-    write_atomically(output, text.encode())
+    write_output(output, text.encode())
 
 
 def _text(subject: str, wheel: Path | None, form: str, root: Path) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,14 @@ def test_the_lines_that_the_notice_states_are_those_of_the_file_with_it(tmp_path
     first, last = map(int, re.search(r"Lines (\d+)-(\d+) of this file", lines[0]).groups())
     assert lines[first - 1 : last] == CODE.rstrip("\n").split("\n")
     assert lines[first - 2] == OWN.strip()
+
+
+def test_the_release_that_is_named_holds_the_file_that_is_named(tmp_path) -> None:
+    upstream = replace(upstream_file(), tags=("v0.29.0",))  # at the match's newest release the code stands elsewhere
+    one = finding("a.h", CODE, upstream)
+    put(tmp_path, "a.h", CODE)
+    fixed(tmp_path, [Finding(replace(one.match, revisions=("v0.29.0", "v0.30.1")), one.notice)], upstream)
+    assert "/blob/v0.29.0/mlx/" in (tmp_path / "a.h").read_text()
 
 
 def test_what_the_notice_says(tmp_path) -> None:

@@ -107,6 +107,9 @@ EXAMPLES = (
         slashes(f"{APPLE}, see licenses/LICENSE-mlx.txt") + CODE,
         {"licenses/LICENSE-mlx.txt": MIT_APPLE["LICENSE"]},
     ),
+    Example("at the end of the file", COMPLETE, CODE + OWN + FULL),
+    Example("two holders in a line", COMPLETE, slashes(text_of("MIT", f"{APPLE} and Somebody Else")) + CODE),
+    Example("a company by its name alone", COMPLETE, slashes(text_of("MIT", "Copyright by Apple, 2023")) + CODE),
     Example("a vendored tree with its LICENSE", COMPLETE, slashes(APPLE) + CODE, MIT_APPLE),
     Example(
         "a section of NOTICE",
@@ -242,6 +245,16 @@ EXAMPLES = (
     Example("no words at all", NONE, CODE),
     Example("a LICENSE above does not make up for a notice taken off", NONE, CODE, MIT_APPLE),
     Example("somebody's copyright", NONE, slashes("Copyright 2024 Somebody Else") + CODE),
+    Example(
+        "somebody's code for Apple's machines",
+        NONE,
+        slashes(text_of("MIT", "Copyright 2024 Somebody Else. For Apple silicon.")) + CODE,
+    ),
+    Example(
+        "Apple's GPUs hold no copyright", NONE, slashes("Copyright 2024 Somebody Else, Apple GPUs") + CODE, MIT_BLANK
+    ),
+    Example("written for Apple", NONE, slashes(text_of("MIT", "Copyright 2024 Somebody Else for Apple Inc.")) + CODE),
+    Example("another company", NONE, slashes(text_of("MIT", "Copyright 2024 Apple Records")) + CODE),
     Example("somebody's MIT", NONE, slashes(f"Copyright 2024 Somebody Else\n{TAG} MIT") + CODE, MIT_BLANK),
     Example("mlx in code is no word", NONE, '#include "mlx/own.h"\nint mlx = 1;\n' + CODE),
     Example("a message is no notice", NONE, 'auto s = "Copyright (c) 2024 Apple Inc.";\n' + CODE),

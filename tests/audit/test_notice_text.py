@@ -87,6 +87,11 @@ def test_a_tree_is_read_without_following_links(tmp_path: Path) -> None:
     assert [grant.spdx for file in tree.above("a/b.h") for grant in file.grants] == ["MIT"]
 
 
+def test_a_licence_file_in_utf16_is_read_by_its_mark(tmp_path: Path) -> None:
+    (tmp_path / "LICENSE").write_bytes(licence_text("MIT").encode("utf-16"))
+    assert [one.spdx for one in TreeLicences.read(tmp_path).file("LICENSE").grants] == ["MIT"]
+
+
 def test_of_a_single_file_only_what_stands_beside_it_is_read(tmp_path: Path) -> None:
     for place in ("", "deep", "LICENSES"):
         (tmp_path / place).mkdir(exist_ok=True)
