@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
@@ -112,6 +113,7 @@ def _reuse(root: Path) -> dict[str, tuple[tuple[str, ...], str]]:
     """Path -> copyright lines and SPDX expression, by `reuse lint --json`.
 
     reuse also takes any text with the word "Copyright" for a notice, in strings of tests too; only tags count here.
+    It names them in an order that changes from run to run, so they are sorted.
     """
     done = subprocess.run(
         [sys.executable, "-m", "reuse", "--root", str(root), "lint", "--json"],
@@ -128,13 +130,15 @@ def _reuse(root: Path) -> dict[str, tuple[tuple[str, ...], str]]:
     return {
         row["path"]: (
             tuple(
-                dict.fromkeys(
-                    one["value"].removeprefix(COPYRIGHT_TAG).strip()
-                    for one in row["copyrights"]
-                    if one["value"].startswith(COPYRIGHT_TAG)
+                sorted(
+                    {
+                        one["value"].removeprefix(COPYRIGHT_TAG).strip()
+                        for one in row["copyrights"]
+                        if one["value"].startswith(COPYRIGHT_TAG)
+                    }
                 )
             ),
-            joined(one["value"] for one in row["spdx_expressions"]),
+            joined(sorted(one["value"] for one in row["spdx_expressions"])),
         )
         for row in data["files"]
     }
@@ -152,18 +156,30 @@ def of_wheel(path: Path) -> Bom:
                 if one.file_size > MAX_MEMBER:
                     raise ArchiveError(f"{one.filename} has {one.file_size:,} bytes", where=str(path))
             data = {one.filename: archive.read(one) for one in members}
-    except (OSError, zipfile.BadZipFile, RuntimeError) as error:
-        raise ArchiveError(f"no wheel: {error}", where=str(path), expected="a file that ends in .whl") from error
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ArchiveError(f"no wheel: {why}", where=str(path), expected="a file that ends in .whl") from error
     name = next((one for one in data if re.fullmatch(r"[^/]+\.dist-info/METADATA", one)), None)
     if name is None:
         raise ArchiveError("no wheel: it has no METADATA", where=str(path), expected="a file that ends in .whl")
     metadata = email.message_from_bytes(data[name])
+    if not metadata["Name"] or not metadata["Version"]:
+        raise ArchiveError("no wheel: its METADATA has no Name or no Version", where=str(path))
     declared = metadata["License-Expression"] or ""
     files = tuple(_wheel_file(one, data[one], declared) for one in sorted(data))
-    newest = max(calendar.timegm((*one.date_time, 0, 0, 0)) for one in members)
+    newest = max(_seconds(one) for one in members)
     expression = joined([declared, *sorted({file.licence for file in files})])
-    required = tuple(_required(metadata.get_all("Requires-Dist") or []))
+    try:
+        required = tuple(_required(metadata.get_all("Requires-Dist") or []))
+    except ValueError as error:
+        raise ArchiveError(f"no wheel: a Requires-Dist of its METADATA is none: {error}", where=str(path)) from error
     return Bom(metadata["Name"], metadata["Version"], expression, "", when(newest), files, required)
+
+
+def _seconds(member: zipfile.ZipInfo) -> int:
+    """Its date in seconds since 1970. A member without one has month and day 0."""
+    year, month, day, *time = member.date_time
+    return calendar.timegm((year, max(1, month), max(1, day), *time, 0, 0, 0))
 
 
 def _wheel_file(path: str, data: bytes, declared: str) -> BomFile:

@@ -34,7 +34,11 @@ def tracked_files(root: Path) -> tuple[Path, ...]:
     except OSError as error:
         raise ToolchainError(f"git cannot be run: {error}", next_step="install git") from error
     if done.returncode:
-        raise ToolchainError(f"git names no files: {done.stderr.decode(errors='replace').strip()}", where=str(root))
+        raise ToolchainError(
+            f"git names no files: {done.stderr.decode(errors='replace').strip()}",
+            where=str(root),
+            next_step="name a work tree of git",
+        )
     names = sorted(name.decode() for name in done.stdout.split(b"\0") if name)
     return tuple(path for name in names if (root / (path := Path(name))).is_file())
 

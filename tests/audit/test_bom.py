@@ -191,6 +191,22 @@ def test_the_repositorys_bill(form: Callable[[Bom], str]) -> None:
     assert json.loads(form(bom))
 
 
+def test_the_repositorys_bill_is_the_same_in_every_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("2024 Somebody", "2023 Somebody Else", "2022 Another", "2021 A Fourth")
+    for at in range(4):
+        tags = "".join(f"# {COPYRIGHT_TAG} {one}\n" for one in names) + f"# {LICENCE_TAG} MIT\n# {LICENCE_TAG} Zlib\n"
+        (tmp_path / f"{at}.py").write_text(tags)
+    mine = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=b"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "c"]):
+        subprocess.run([*mine, *words], check=True)
+    bills = set()
+    for seed in "0123":  # by which the reuse tool, another process, orders its sets
+        monkeypatch.setenv("PYTHONHASHSEED", seed)
+        bills.add(to_spdx(of_repository(tmp_path)))
+    assert len(bills) == 1
+    assert {file.copyrights for file in of_repository(tmp_path).files} == {tuple(sorted(names))}
+
+
 def wheel(
     path: Path, metadata: str = "Name: a\nVersion: 1\nLicense-Expression: MIT\nRequires-Dist: click>=8\n"
 ) -> Path:
@@ -223,9 +239,28 @@ def test_what_is_no_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     for name in ("text.whl", "empty.whl", "missing.whl"):
         with pytest.raises(ArchiveError, match="no wheel"):
             of_wheel(tmp_path / name)
+    with zipfile.ZipFile(tmp_path / "corrupt.whl", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a-1.dist-info/METADATA", "Name: a\nVersion: 1\n" * 99)
+    data = bytearray((tmp_path / "corrupt.whl").read_bytes())
+    data[60:80] = b"\xff" * 20
+    (tmp_path / "corrupt.whl").write_bytes(data)
+    with pytest.raises(ArchiveError, match="no wheel"):
+        of_wheel(tmp_path / "corrupt.whl")
     monkeypatch.setattr(bom_sources, "MAX_MEMBER", 3)
     with pytest.raises(ArchiveError, match="bytes"):
         of_wheel(wheel(tmp_path / "large.whl"))
+
+
+@pytest.mark.parametrize("metadata", ["Version: 1\n", "Name: a\n", "Name: a\nVersion: 1\nRequires-Dist: >>>\n"])
+def test_metadata_that_is_none(tmp_path: Path, metadata: str) -> None:
+    with pytest.raises(ArchiveError, match="METADATA"):
+        of_wheel(wheel(tmp_path / "a.whl", metadata))
+
+
+def test_a_wheel_without_dates_is_of_1980(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.whl", "w") as archive:
+        archive.writestr(zipfile.ZipInfo("a-1.dist-info/METADATA", (1980, 0, 0, 0, 0, 0)), "Name: a\nVersion: 1\n")
+    assert '"created": "1980-01-01T00:00:00Z"' in to_spdx(of_wheel(tmp_path / "a.whl"))
 
 
 @pytest.mark.parametrize(
