@@ -31,7 +31,7 @@ _CPP = frozenset(
         ".java .js .kt .m .metal .mm .rs .scala .swift .tpp .ts .vert .wgsl .zig",
     )
 )
-_PLAIN = frozenset(("", ".license", ".md", ".rst", ".txt"))
+_PLAIN = frozenset(("", ".diff", ".license", ".md", ".patch", ".rst", ".txt"))
 _MARKS = re.compile(r"^[ \t]*(?://+[!/<]*|/\*+[!<]?|\*+(?!/)|#+!?|--+|;+|%+|<!--|\"\"\"|''')?[ \t]*")
 _END_MARKS = re.compile(r"[ \t\r]*(?:\*+/|-->|\"\"\"|''')?[ \t\r]*$")
 _OPENS = re.compile(r"""\w*(?:\"{3}|'{3}|"[^\s()\\"]{0,16}\(|["'`])""")

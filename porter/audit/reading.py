@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,6 +33,12 @@ MOST_CONTROLS = 0.05
 any encoding that extends ASCII none."""
 MOST_UNDECODABLE = 0.3
 """As MOST_CONTROLS, for what is not UTF-8, where the suffix does not say that the file holds code."""
+
+_PATCHES = frozenset((".patch", ".diff"))
+_PATCH_MARK = re.compile(
+    r"^(?:(?:diff --git |index [0-9a-f]+\.\.|--- |\+\+\+ |@@ -|new file mode |deleted file mode ).*|[+-])", re.M
+)
+"""What a patch has beside code: lines that name files and places, and what stands before each other line."""
 
 _CONTROLS = {code: None for code in range(32) if chr(code) not in "\t\n\v\f\r\x1b"} | {0x7F: None}
 
@@ -121,14 +128,17 @@ def decode(path: str, data: bytes) -> SourceText | PassedOver:
     """`data` as text, or passed over: binary, an archive.
 
     Where the suffix says source, stray NUL bytes and bytes that are not UTF-8 do not hide a file: it is read, and the
-    remarks say so. Elsewhere one NUL byte makes a file binary.
+    remarks say so. Elsewhere one NUL byte makes a file binary. A patch is read without its marks.
     """
     wide = _wide_encoding(data)
     text = data.decode(wide or "utf-8", errors="replace").removeprefix("\ufeff")
     if why := _binary(text, known=_suffix(path) in CODE_SUFFIXES):
         named = next((name for magic, offset, name in MAGIC if data.startswith(magic, offset)), None)
         return PassedOver(path, f"{named}, not looked into" if named else f"binary: {why}")
-    return SourceText(path, _ends_of_lines(text).replace("\0", " "), tuple(_remarks(data, text, wide)))
+    read = _ends_of_lines(text).replace("\0", " ")
+    if _suffix(path) in _PATCHES:
+        read = _PATCH_MARK.sub(lambda mark: " " if len(mark[0]) == 1 else "", read)
+    return SourceText(path, read, tuple(_remarks(data, text, wide)))
 
 
 def _binary(text: str, *, known: bool) -> str | None:

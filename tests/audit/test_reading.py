@@ -172,6 +172,16 @@ def test_ends_of_lines(given: bytes, read_as: str) -> None:
     assert text(decode("a.h", given)) == read_as
 
 
+def test_a_patch_is_read_without_its_marks() -> None:
+    patch = "diff --git a/x.h b/x.h\n--- a/x.h\n+++ b/x.h\n@@ -1,2 +1,2 @@\n int a;\n-int b;\n+int c;\n+--c;\n"
+    read = decode("x.patch", patch.encode())
+    assert isinstance(read, SourceText)
+    assert read.text == "\n\n\n\n int a;\n int b;\n int c;\n --c;\n"
+    other = decode("x.h", patch.encode())
+    assert isinstance(other, SourceText)
+    assert other.text == patch
+
+
 def test_archives_are_listed_and_not_looked_into(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.whl", "w") as archive:
         archive.writestr("inner.h", CODE)

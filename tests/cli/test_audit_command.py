@@ -127,6 +127,19 @@ def test_a_fix_that_the_tree_lacks_is_named_first(run: Run, tmp_path: Path) -> N
     assert " v0.1.0 " in next(line for line in lines if "weigh.metal" in line)
 
 
+HEAD = "".join(f"// {line}\n" for line in f"Copyright 2023 Apple Inc.\n\n{MIT}".splitlines())
+
+
+@pytest.mark.parametrize(("head", "status"), [("", 1), (HEAD, 0)])
+def test_a_patch_brings_code_too(run: Run, tmp_path: Path, head: str, status: int) -> None:
+    lines = [f"+{line}\n" for line in (head + BODY).splitlines()]
+    start = f"--- /dev/null\n+++ b/weigh.metal\n@@ -0,0 +1,{len(lines)} @@\n"
+    (tmp_path / "add.patch").write_text(start + "".join(lines))
+    done = run("add.patch")
+    assert "add.patch:" in done.stdout
+    assert done.returncode == status, done.stdout
+
+
 def test_a_complete_notice_ends_with_0(run: Run, tmp_path: Path) -> None:
     head = "/* Copyright © 2023 Apple Inc.\n\n" + MIT + "*/\n"
     tree(tmp_path, head)
