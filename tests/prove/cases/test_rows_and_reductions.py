@@ -122,13 +122,15 @@ def test_there_are_special_values_of_every_float(name, dtype):
     assert found >= {"nan", "inf", "-inf"} | denormals
 
 
-def test_no_bfloat16_in_a_sort_or_a_maximum_is_denormal():
+def test_sorts_and_maxima_of_bfloat16_have_denormal_numbers():
     for name in ("sort", "scan", "reduce"):
+        found = 0
         for request, launch in every(name):
             if request.axes.get("dtype") == "bfloat16":
                 values = np.asarray(launch.buffers[1 if request.row.template.startswith("mb_block_p") else 0])
                 if values.dtype == np.uint16:
-                    assert not (((values & 0x7F80) == 0) & ((values & 0x7F) != 0)).any(), launch.what
+                    found += int((((values & 0x7F80) == 0) & ((values & 0x7F) != 0)).sum())
+        assert found, name
 
 
 def test_no_launch_of_layer_norm_writes_in_front_of_a_threads_values():
