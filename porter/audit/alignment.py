@@ -140,13 +140,18 @@ def without_overlap(runs: list[Run], alike: dict[Run, int], shortest: int) -> li
 
 
 def whole_lines(tokens: Tokens, run: Run) -> Run | None:
-    """The run without lines at its ends that it shares only in part, or that hold punctuation alone."""
+    """The run without lines at its ends that it shares only in part, or that hold punctuation alone.
+
+    Where it stands in few long lines, and most of it would go, it stays as it is.
+    """
     begin, end = run.here, run.end
     lines = tokens.lines
     while begin < end and begin and lines[begin - 1] == lines[begin]:
         begin += 1
     while begin < end and end < len(lines) and lines[end] == lines[end - 1]:
         end -= 1
+    if 2 * (end - begin) < run.length:
+        begin, end = run.here, run.end
     says = np.flatnonzero(tokens.says[begin:end])
     if not len(says):
         return None

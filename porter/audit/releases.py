@@ -97,13 +97,16 @@ def _most_held(mine: Text, index: Index, spots: Sequence[_Spot]) -> int:
 
 
 def _chosen(index: Index, found_in: Version, spots: Sequence[_Spot], tags: int) -> Version:
-    """Of the versions at these tags that which holds most; of equal ones that of the same path, and the newest."""
+    """Of the versions at these tags that which holds most; of equal ones the newest, and that of the same path."""
     tokens: dict[int, int] = {}
     for spot in spots:
         if spot.version.tags & tags:
             tokens[spot.version.number] = tokens.get(spot.version.number, 0) + spot.run.length
-    versions = [index.versions[number] for number in tokens]
-    return max(versions, key=lambda one: (tokens[one.number], one.path == found_in.path, one.tags & tags))
+
+    def rank(one: Version) -> tuple[int, int, bool]:
+        return tokens[one.number], (one.tags & tags).bit_length(), one.path == found_in.path
+
+    return max((index.versions[number] for number in tokens), key=rank)
 
 
 def _apart(runs: Sequence[Run]) -> list[Run]:

@@ -24,12 +24,21 @@ Array: TypeAlias = NDArray[Any]
 _COMMENT_OR_STRING = re.compile(
     r"""//(?:\\\n|[^\n])*          # to the end of the line
       | /\*[\s\S]*?\*/             # or closed
-      | "(?:\\.|[^"\\\n])*"        # a string: no comment begins in it
+      | "(?:\\.|[^"\\\n])*"(?:,(?=[ \t]*\n))?  # a string: no comment begins in it
+      | '(?:\\.|[^'\\\n])*'
     """,
     re.X,
 )
-_NEWLINE_IN_STRING = re.compile(r'\\[nt](?=["\\\s])|\\n"')
-_IS_CODE = re.compile(r'[;{}]|\\n"$')  # in a string: its words are names, which a copy may change
+_NEWLINE_IN_STRING = re.compile(r'\\[nt](?=["\\\s])|\\n",?')
+_SAYS_NO_CODE = re.compile(
+    "//[^\\x02]*|/\\*.*?\\*/|#[ \\t]*(?:include|import|pragma once)\\b[^\\x02]*"
+)  # in lines in a string
+_HASH_COMMENT = re.compile(
+    r"""^[ \t]*\#(?![ \t]*(?:define|undef|if|ifdef|ifndef|elif|else|endif|pragma|error|warning|line|include|import)\b)
+        [^\n]*$""",
+    re.X | re.M,
+)
+_IS_CODE = re.compile(r"""[;{}]|\\n["'],?$""")  # in a string: its words are names, which a copy may change
 _WORD = re.compile(r"\b[^\W\d]\w*")
 _INCLUDE = re.compile(r"^[ \t]*#[ \t]*(?:include|import|pragma[ \t]+once)\b[^\n]*", re.M)
 _QUIET = re.compile(
@@ -115,7 +124,7 @@ def tokens_of(text: str) -> Tokens:
     """The code tokens of `text`."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     text = _COMMENT_OR_STRING.sub(_blank_comment, text)
-    text = _INCLUDE.sub("", _NEWLINE_IN_STRING.sub("  ", text))
+    text = _HASH_COMMENT.sub("", _INCLUDE.sub("", _NEWLINE_IN_STRING.sub("  ", text)))
     found = np.fromiter(map(_WORDS.__getitem__, _TOKEN.findall(text)), np.int64)
     newlines = found == _NEWLINE
     lines = np.cumsum(newlines) + 1
@@ -133,6 +142,9 @@ def _quiet_lines(text: str) -> tuple[int, ...]:
 
 def _blank_comment(found: re.Match[str]) -> str:
     text = found[0]
-    if text[0] != '"':
+    if text[0] == "/":
         return " " + "\n" * text.count("\n")
-    return text if _IS_CODE.search(text) else _WORD.sub("\x01\\g<0>", text)
+    if not _IS_CODE.search(text):
+        return _WORD.sub("\x01\\g<0>", text) if text[0] == '"' else text
+    lines = text.rstrip(",").replace("\\r", "").replace("\\t", " ").replace("\\n", "\x02")
+    return '"' + _SAYS_NO_CODE.sub(" ", lines[1:-1]).replace("\x02", " ") + '"'

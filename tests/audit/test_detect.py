@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import textwrap
 from pathlib import Path
@@ -142,6 +143,30 @@ def test_code_in_quoted_lines(index: Index) -> None:
     quoted = "".join(f'  "{line}\\n"\n' for line in CLOCK.strip().splitlines())
     (match,) = find("mine.cpp", f"static const char* kSource =\n{quoted};\n", index)
     assert match.upstream == "k/clock.h"
+
+
+@pytest.mark.parametrize(
+    "write", [json.dumps, repr, lambda text: json.dumps({"source": text.splitlines(True)}, indent=1)]
+)
+def test_code_in_one_string(index: Index, write) -> None:
+    """As JSON, as Python, and as a notebook's cell writes it."""
+    commented = ADDING.replace("int row = 0;", "int row = 0; // from the first").replace("break;", "break;  // done")
+    matches = find("mine.json", write(commented), index)
+    assert [match.upstream for match in matches] == ["k/adding.h"]
+    assert matches[0].share > 0.8
+
+
+def test_comments_of_python_are_no_code(index: Index) -> None:
+    text = "# SPDX-License-Identifier: MIT\n# words about this file\n" + f'SOURCE = """{ADDING}"""\n'
+    (match,) = find("mine.py", text, index)
+    assert match.share > 0.95
+
+
+def test_the_file_named_is_that_of_the_newest_release(tmp_path: Path) -> None:
+    """Code that moved: an old version of one file, a new one of another."""
+    index = index_of([upstream("k/old.h", ADDING, "v1"), upstream("k/new.h", ADDING + CLOCK, "v2", "v3")], TAGS)
+    (match,) = find("mine.h", renamed(ADDING), index)
+    assert (match.upstream, match.revisions) == ("k/new.h", TAGS)
 
 
 def test_comments_and_line_ends_do_not_matter(index: Index) -> None:
