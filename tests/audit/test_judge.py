@@ -286,6 +286,14 @@ def test_judge(example: Example) -> None:
     assert found.found or example.verdict is NONE or example.source == "unstated"
 
 
+def test_a_permission_text_with_other_words_is_none() -> None:
+    """One changed phrase takes away what the text grants."""
+    text = slashes(text_of("MIT", APPLE).replace("without restriction", "for non-commercial use only")) + CODE
+    assert "non-commercial" in text
+    tree = TreeLicences.from_texts({"a.h": text})
+    assert judge(tree, "a.h", text, match_of("a.h", text), upstream_file("mit")).verdict is LACKS_TEXT
+
+
 def test_enough_examples_of_each_verdict() -> None:
     counts = {verdict: sum(one.verdict is verdict for one in EXAMPLES) for verdict in Verdict}
     assert min(counts.values()) >= 6
