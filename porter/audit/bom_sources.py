@@ -20,7 +20,7 @@ from typing import Any
 
 from porter.audit.bom import Bom, BomFile, Origin, licence_of_files, when
 from porter.audit.cleanliness import tracked_files
-from porter.audit.dependencies import PACKAGE, Dependency, dependencies, licence_of, load_rules
+from porter.audit.dependencies import PACKAGE, Dependency, dependencies, is_expression, licence_of, load_rules
 from porter.errors import ArchiveError, ToolchainError, TreeError
 from porter.port.notice import COPYRIGHT_TAG, LICENCE_TAG, UPSTREAM
 from porter.port.origins import joined
@@ -166,6 +166,13 @@ def of_wheel(path: Path) -> Bom:
     if not metadata["Name"] or not metadata["Version"]:
         raise ArchiveError("no wheel: its METADATA has no Name or no Version", where=str(path))
     declared = metadata["License-Expression"] or ""
+    if declared and not is_expression(declared):
+        raise ArchiveError(
+            f"the License-Expression of its METADATA is none: {declared!r}",
+            where=str(path),
+            expected="an SPDX expression, as `MIT AND BSD-3-Clause`",
+            next_step="correct it where the wheel is built",
+        )
     files = tuple(_wheel_file(one, data[one], declared) for one in sorted(data))
     newest = max(_seconds(one) for one in members)
     expression = joined([declared, *sorted({file.licence for file in files})])

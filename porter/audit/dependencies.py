@@ -134,7 +134,7 @@ def licence_of(name: str, metadata: Metadata, rules: Rules) -> tuple[str, str]:
             return licence, says
     for field in fields:
         spdx = rules.names.get(field, field)
-        if _is_expression(spdx):
+        if is_expression(spdx):
             return spdx, says
     return "", says
 
@@ -157,7 +157,8 @@ def licensing() -> Any:
 
 
 @cache
-def _is_expression(text: str) -> bool:
+def is_expression(text: str) -> bool:
+    """Whether it is an SPDX expression of licences that SPDX lists."""
     return bool(text) and not licensing().validate(text).errors
 
 

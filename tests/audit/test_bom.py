@@ -251,7 +251,16 @@ def test_what_is_no_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         of_wheel(wheel(tmp_path / "large.whl"))
 
 
-@pytest.mark.parametrize("metadata", ["Version: 1\n", "Name: a\n", "Name: a\nVersion: 1\nRequires-Dist: >>>\n"])
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        "Version: 1\n",
+        "Name: a\n",
+        "Name: a\nVersion: 1\nRequires-Dist: >>>\n",
+        "Name: a\nVersion: 1\nLicense-Expression: MIT AND (\n",
+        "Name: a\nVersion: 1\nLicense-Expression: as you like it\n",
+    ],
+)
 def test_metadata_that_is_none(tmp_path: Path, metadata: str) -> None:
     with pytest.raises(ArchiveError, match="METADATA"):
         of_wheel(wheel(tmp_path / "a.whl", metadata))

@@ -157,7 +157,7 @@ def test_code_in_one_string(index: Index, write) -> None:
 
 
 def test_comments_of_python_are_no_code(index: Index) -> None:
-    text = "# SPDX-License-Identifier: MIT\n# words about this file\n" + f'SOURCE = """{ADDING}"""\n'
+    text = "# Some words of mine\n# and more about this file\n" + f'SOURCE = """{ADDING}"""\n'
     (match,) = find("mine.py", text, index)
     assert match.share > 0.95
 
