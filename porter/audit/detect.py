@@ -205,6 +205,9 @@ def _telling_runs(mine: Text, index: Index, version: Version, free: Array) -> li
 
 def _free_parts(run: Run, free: Array) -> Iterator[Run]:
     """What of a run is not explained yet."""
+    if free[run.here : run.end].all():
+        yield run
+        return
     inside = np.concatenate([[0], free[run.here : run.end].astype(np.int8), [0]])
     edges = np.flatnonzero(np.diff(inside))
     for begin, end in zip(edges[::2], edges[1::2], strict=True):
