@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from porter.audit.bom import Bom, BomFile, Origin, licence_of_files, when
+from porter.audit.bounded_git import run_git, succeed
 from porter.audit.cleanliness import tracked_files
 from porter.audit.dependencies import PACKAGE, Dependency, dependencies, is_expression, licence_of, load_rules
 from porter.errors import ArchiveError, ToolchainError, TreeError
@@ -101,9 +102,7 @@ def of_repository(root: Path) -> Bom:
         copyrights, licence = info.get(path.as_posix()) or read_tags(data)  # reuse passes over its own REUSE.toml
         comment = "" if licence else "A licence text." if data else "Empty."
         files.append(BomFile.of(path.as_posix(), data, licence, copyrights, comment=comment))
-    made = subprocess.run(
-        ["git", "-C", str(root), "log", "-1", "--format=%ct"], capture_output=True, text=True, check=True
-    ).stdout
+    made = succeed(root, run_git(root, "log", "-1", "--format=%ct"), "say when its last commit was made")
     asked = dependencies()
     version = importlib.metadata.version(PACKAGE)
     return Bom(PACKAGE, version, licence_of_files(tuple(files)), "", when(int(made)), tuple(files), asked)

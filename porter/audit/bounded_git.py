@@ -30,15 +30,21 @@ class Told:
     complaint: str
 
 
-def run_git(folder: Path, *arguments: str, longest: float = LONGEST, largest: int = LARGEST) -> Told:
-    """Run git in `folder`, a clone or a bare repository or a folder in a work tree.
+def run_git(
+    folder: Path, *arguments: str, given: bytes = b"", longest: float = LONGEST, largest: int = LARGEST
+) -> Told:
+    """Run git in `folder`, a clone or a bare repository or a folder in a work tree. `given` is what it reads.
 
     Raises ToolchainError where git is not installed, UpstreamError where it takes or prints more than is allowed.
     """
     command = ["git", *_SAFE, "--literal-pathspecs", "-C", str(folder), *arguments]
-    with tempfile.TemporaryFile() as complaint:
+    with tempfile.TemporaryFile() as complaint, tempfile.TemporaryFile() as asked:
+        asked.write(given)
+        asked.seek(0)
         try:
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaint, env=_environment())
+            process = subprocess.Popen(
+                command, stdin=asked, stdout=subprocess.PIPE, stderr=complaint, env=_environment()
+            )
         except FileNotFoundError as error:
             raise ToolchainError("git is not installed", next_step="install git") from error
         output, late = _output(process, longest, largest)
@@ -80,3 +86,12 @@ def _environment() -> dict[str, str]:
     """Without GIT_DIR and such, which would point git at another repository; with no protocol to fetch by."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     return kept | {"GIT_ALLOW_PROTOCOL": "", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+
+
+def succeed(folder: Path, told: Told, what: str) -> bytes:
+    """What git printed. Raises UpstreamError that says what could not be done, and the next step."""
+    if told.status != 0:
+        dubious = "dubious ownership" in told.complaint
+        step = f"git config --global --add safe.directory {folder}" if dubious else "run git fsck there"
+        raise UpstreamError(f"git could not {what}: {told.complaint}", where=str(folder), next_step=step)
+    return told.output

@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-import subprocess
 import tarfile
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+from porter.audit.bounded_git import run_git
 from porter.errors import ArchiveError, ToolchainError
 
 # Of folders that git does not keep, and of what running leaves behind: none of them may be in what is built.
@@ -29,17 +29,12 @@ def tracked_files(root: Path) -> tuple[Path, ...]:
 
     Raises ToolchainError where `root` is no work tree of git.
     """
-    try:
-        done = subprocess.run(["git", "-C", str(root), "ls-files", "-z"], capture_output=True, check=False)
-    except OSError as error:
-        raise ToolchainError(f"git cannot be run: {error}", next_step="install git") from error
-    if done.returncode:
+    told = run_git(root, "ls-files", "-z")
+    if told.status:
         raise ToolchainError(
-            f"git names no files: {done.stderr.decode(errors='replace').strip()}",
-            where=str(root),
-            next_step="name a work tree of git",
+            f"git names no files: {told.complaint}", where=str(root), next_step="name a work tree of git"
         )
-    names = sorted(name.decode() for name in done.stdout.split(b"\0") if name)
+    names = sorted(name.decode() for name in told.output.split(b"\0") if name)
     return tuple(path for name in names if (root / (path := Path(name))).is_file())
 
 

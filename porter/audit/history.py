@@ -8,11 +8,12 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from porter.audit.bounded_git import run_git, succeed
 from porter.audit.model import UpstreamFile
 from porter.errors import ArchiveError, UpstreamError
 from porter.model import Sources, sha256
 from porter.upstream.archive import LIMITS
-from porter.upstream.providers.git import Git, is_git_dir
+from porter.upstream.providers.git import is_git_dir
 
 FOLDER = "mlx/backend/metal"
 """Where MLX's kernels and the host code that launches them stand, in every release so far (v0.0.2 to v0.32.1)."""
@@ -29,10 +30,11 @@ def of_sources(sources: Sources) -> list[UpstreamFile]:
     ]
 
 
-def release_tags(git: Git) -> dict[str, str]:
+def release_tags(folder: Path) -> dict[str, str]:
     """Tag -> commit of every release in a clone, oldest version first."""
-    told = git.run("for-each-ref", "--format=%(refname:strip=2) %(objectname) %(*objectname)", "refs/tags").decode()
-    rows = [row.split() for row in told.splitlines()]
+    form = "--format=%(refname:strip=2) %(objectname) %(*objectname)"
+    told = succeed(folder, run_git(folder, "for-each-ref", form, "refs/tags"), "list its tags")
+    rows = [row.split() for row in told.decode("utf-8", "replace").splitlines()]
     found = {row[0]: row[-1] for row in rows if _RELEASE.fullmatch(row[0])}
     return dict(sorted(found.items(), key=lambda item: [int(part) for part in item[0][1:].split(".")]))
 
@@ -42,8 +44,8 @@ def of_clone(source: str, tags: Sequence[str] = ()) -> list[UpstreamFile]:
 
     Raises UpstreamError where `source` is no clone, has no releases, or lacks a tag.
     """
-    git = clone(source)
-    known = release_tags(git)
+    folder = clone(source)
+    known = release_tags(folder)
     if missing := [tag for tag in tags if tag not in known]:
         raise UpstreamError(f"the clone has no release {missing[0]}", where=source, next_step="git fetch --tags there")
     if not known:
@@ -51,41 +53,43 @@ def of_clone(source: str, tags: Sequence[str] = ()) -> list[UpstreamFile]:
     versions: dict[tuple[str, str], list[str]] = {}
     sizes: dict[str, int] = {}
     for tag in tags or known:
-        for path, oid, size in _listing(git, known[tag]):
+        for path, oid, size in _listing(folder, known[tag]):
             versions.setdefault((path, oid), []).append(tag)
             sizes[oid] = size
     if sum(sizes.values()) > LIMITS.expanded or max(sizes.values(), default=0) > LIMITS.member:
         raise ArchiveError("the files are larger than is allowed", where=source)
-    blobs = _contents(git, sizes)
+    blobs = _contents(folder, sizes)
     return [
         UpstreamFile(path, sha256(blobs[oid]), tuple(held), blobs[oid].decode("utf-8", "replace"))
         for (path, oid), held in sorted(versions.items())
     ]
 
 
-def clone(source: str) -> Git:
-    """The clone in the folder `source`. Raises UpstreamError where there is none."""
-    if not is_git_dir(Path(source).expanduser()):
+def clone(source: str) -> Path:
+    """The folder `source`, which is a clone. Raises UpstreamError where there is none."""
+    folder = Path(source).expanduser()
+    if not is_git_dir(folder):
         raise UpstreamError("not a clone of MLX", where=source, next_step="git clone https://github.com/ml-explore/mlx")
-    return Git(source, offline=True)
+    return folder
 
 
 def _counts(path: str) -> bool:
     return path.startswith(FOLDER + "/") and path.endswith(SUFFIXES)
 
 
-def _listing(git: Git, commit: str) -> Iterable[tuple[str, str, int]]:
+def _listing(folder: Path, commit: str) -> Iterable[tuple[str, str, int]]:
     """(path, object id, size) of every file of one commit that counts."""
-    told = git.run("ls-tree", "-r", "-z", "--long", "--full-tree", commit, "--", FOLDER)
-    for row in told.decode("utf-8", "surrogateescape").split("\0")[:-1]:
+    told = run_git(folder, "ls-tree", "-r", "-z", "--long", "--full-tree", commit, "--", FOLDER)
+    for row in succeed(folder, told, f"list {commit}").decode("utf-8", "surrogateescape").split("\0")[:-1]:
         facts, path = row.split("\t", 1)
         mode, _, oid, size = facts.split()
         if mode in ("100644", "100755") and _counts(path):
             yield path, oid, int(size)
 
 
-def _contents(git: Git, sizes: dict[str, int]) -> dict[str, bytes]:
-    told = git.run("cat-file", "--batch", given="".join(f"{oid}\n" for oid in sizes).encode())
+def _contents(folder: Path, sizes: dict[str, int]) -> dict[str, bytes]:
+    asked = "".join(f"{oid}\n" for oid in sizes).encode()
+    told = succeed(folder, run_git(folder, "cat-file", "--batch", given=asked), "read its files")
     out, at = {}, 0
     for oid, size in sizes.items():
         at = told.index(b"\n", at) + 1

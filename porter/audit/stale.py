@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from porter.audit.bounded_git import Told, run_git
+from porter.audit.bounded_git import run_git, succeed
 from porter.audit.model import Change, Lines, Match, Passage, UpstreamFile
 from porter.audit.patches import FORMAT, OPTIONS, Commit, Hunk, Origin, commits, file_patches, follow
 from porter.errors import UpstreamError
@@ -130,7 +130,7 @@ class _History:
 
 @functools.lru_cache(maxsize=256)
 def _history(folder: Path, revision: str, commit: str, main: str, path: str, digest: str) -> _History:
-    data = _succeed(folder, run_git(folder, "cat-file", "blob", f"{commit}:{path}"), f"read {path} at {revision}")
+    data = succeed(folder, run_git(folder, "cat-file", "blob", f"{commit}:{path}"), f"read {path} at {revision}")
     if sha256(data) != digest:
         raise UpstreamError(
             f"the clone holds another {path} at {revision}", where=str(folder), expected=f"sha256 {digest}",
@@ -147,7 +147,7 @@ def _history(folder: Path, revision: str, commit: str, main: str, path: str, dig
 def _between_releases(folder: Path, old: str, new: str) -> frozenset[str]:
     """Commits that the newer release has and the older has not."""
     told = run_git(folder, "rev-list", f"{old}..{new}")
-    return frozenset(_succeed(folder, told, "list its commits").decode().split())
+    return frozenset(succeed(folder, told, "list its commits").decode().split())
 
 
 def _along(told: Iterable[Commit], path: str) -> Iterator[tuple[Commit, tuple[Hunk, ...]]]:
@@ -164,7 +164,7 @@ def _along(told: Iterable[Commit], path: str) -> Iterator[tuple[Commit, tuple[Hu
 def _ends(folder: Path, revision: str) -> tuple[str, str]:
     """The commits of the revision, a tag or a commit id, and of the main branch."""
     asked = ("for-each-ref", "--format=%(refname)%00%(objectname)%00%(*objectname)", *_MAINS, f"refs/tags/{revision}")
-    told = _succeed(folder, run_git(folder, *asked), "list its branches").decode("utf-8", "replace")
+    told = succeed(folder, run_git(folder, *asked), "list its branches").decode("utf-8", "replace")
     rows = [row.split("\0") for row in told.splitlines()]
     known = {row[0]: row[2] or row[1] for row in rows}
     main = next((known[name] for name in _MAINS if name in known), None) or _commit(folder, "HEAD")
@@ -199,7 +199,7 @@ def _base(folder: Path, commit: str, main: str, revision: str) -> str:
 
 def _direct(folder: Path, old: str, new: str, path: str) -> tuple[Hunk, ...]:
     told = run_git(folder, "diff", *OPTIONS, old, new, "--", path)
-    patches = file_patches(_succeed(folder, told, f"compare {path}").decode("utf-8", "replace").split("\n"))
+    patches = file_patches(succeed(folder, told, f"compare {path}").decode("utf-8", "replace").split("\n"))
     return tuple(hunk for patch in patches for hunk in patch.hunks)
 
 
@@ -216,7 +216,7 @@ def _names(folder: Path, commit: str, main: str, path: str) -> list[str]:
 def _renames(folder: Path, commit: str, main: str) -> tuple[tuple[str, str], ...]:
     options = ("--first-parent", "--diff-merges=first-parent", "--reverse", "--find-renames", "--diff-filter=R")
     told = run_git(folder, "log", *options, "--name-status", "-z", "--format=", f"{commit}..{main}")
-    words = _succeed(folder, told, "list renames").decode("utf-8", "surrogateescape").split("\0")
+    words = succeed(folder, told, "list renames").decode("utf-8", "surrogateescape").split("\0")
     found = (at for at, word in enumerate(words) if re.fullmatch(r"\n*R\d+", word) and at + 2 < len(words))
     return tuple((words[at + 1], words[at + 2]) for at in found)
 
@@ -227,12 +227,4 @@ def _log(folder: Path, commit: str, main: str, paths: Iterable[str]) -> Iterator
         "--right-only", "--cherry-mark", "--no-show-signature", "--no-notes", *OPTIONS, FORMAT,
         f"{commit}...{main}", "--", *dict.fromkeys(paths),
     )  # fmt: skip
-    return commits(_succeed(folder, told, "print its history").decode("utf-8", "replace"))
-
-
-def _succeed(folder: Path, told: Told, what: str) -> bytes:
-    if told.status != 0:
-        dubious = "dubious ownership" in told.complaint
-        step = f"git config --global --add safe.directory {folder}" if dubious else "run git fsck there"
-        raise UpstreamError(f"git could not {what}: {told.complaint}", where=str(folder), next_step=step)
-    return told.output
+    return commits(succeed(folder, told, "print its history").decode("utf-8", "replace"))

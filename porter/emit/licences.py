@@ -17,8 +17,8 @@ from porter.emit.provenance import provenance_files
 from porter.emit.rendering import render
 from porter.errors import EmitError
 from porter.model import Port, PortedFile, Sources
-from porter.parse.lexer import Token, tokenize
-from porter.parse.notices import comment_runs, named_origins, read_licence, recognise
+from porter.parse.lexer import Token
+from porter.parse.notices import comment_runs_of, named_origins, read_licence, recognise
 from porter.port.notice import COPYRIGHT_TAG, LICENCE_FILE, LICENCE_TAG, UPSTREAM, licence_file, read_heading
 from porter.port.origins import Settled, joined, refuse_undecided, settle
 
@@ -103,10 +103,10 @@ def _licensed(file: PortedFile, sources: Sources) -> LicensedFile:
     return LicensedFile(file, settled, "\n".join(token.text for run in runs for token in run))
 
 
-def _speaking(text: str, copyrights: Iterable[str]) -> Iterable[list[Token]]:
+def _speaking(text: str, copyrights: Iterable[str]) -> Iterable[tuple[Token, ...]]:
     """Those runs of comments that state copyright, a licence or another origin."""
     origins = {origin.first for origin in named_origins(text)}
-    for run in comment_runs(tokenize(text)):
+    for run in comment_runs_of(text):
         said = "\n".join(token.text for token in run)
         if recognise(said) or any(line in said for line in copyrights) or run[0].line in origins:
             yield run

@@ -9,8 +9,9 @@ such a file for MIT would be a false statement about somebody's work.
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from porter.errors import ParseError
@@ -99,10 +100,16 @@ def named_origins(text: str) -> tuple[NamedOrigin, ...]:
     """The runs of comments of a file that name an origin other than the file itself, in the order of the file."""
     if not _NAMES_ORIGIN.search(text) and not _NAMES_ORIGIN.search(_unmarked(text)):
         return ()
-    return tuple(found for run in comment_runs(tokenize(text)) if (found := _origin_of(run)) is not None)
+    return tuple(found for run in comment_runs_of(text) if (found := _origin_of(run)) is not None)
 
 
-def _origin_of(run: list[Token]) -> NamedOrigin | None:
+@functools.lru_cache(maxsize=512)
+def comment_runs_of(text: str) -> tuple[tuple[Token, ...], ...]:
+    """The runs of comments of a text. Kept, because a file is asked for them more than once, and comments are few."""
+    return tuple(map(tuple, comment_runs(tokenize(text))))
+
+
+def _origin_of(run: Sequence[Token]) -> NamedOrigin | None:
     lines = list(_comment_lines(run))
     said = ""
     starts: list[tuple[int, int]] = []

@@ -18,19 +18,27 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 def render(data: dict[str, Any]) -> str:
     """The whole page."""
+    upstream = data["upstream"]
+    values = {"revision": upstream["revision"], "tag": upstream["tag"] or ""}
+    return self_contained(TEMPLATES, "page", data, (), **values)
+
+
+def self_contained(folder: Path, name: str, data: Any, css: tuple[Path, ...], **values: str) -> str:
+    """The page `NAME.html.j2` of `folder` with the house's style and script, those of `css`, NAME.js, and `data`."""
     import jinja2
     from markupsafe import Markup
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined, autoescape=True
+        loader=jinja2.FileSystemLoader(folder), undefined=jinja2.StrictUndefined, autoescape=True
     )
-    packed = zlib.compress(json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode(), 9)
-    # Ours, not data: nothing of a run stands in them.
-    own = {name: Markup((TEMPLATES / f"page.{name}").read_text(encoding="utf-8")) for name in ("css", "js")}  # noqa: S704
-    return environment.get_template("page.html.j2").render(
-        css=own["css"],
-        script=own["js"],
+
+    def own(*paths: Path) -> Markup:  # ours, not data: nothing of a run stands in them
+        return Markup("".join(path.read_text(encoding="utf-8") for path in paths))  # noqa: S704
+
+    packed = zlib.compress(json.dumps(data, separators=(",", ":")).encode(), 9)
+    return environment.get_template(f"{name}.html.j2").render(
+        css=own(TEMPLATES / "page.css", *css),
+        script=own(TEMPLATES / "house.js", folder / f"{name}.js"),
         data=base64.b64encode(packed).decode(),
-        revision=data["upstream"]["revision"],
-        tag=data["upstream"]["tag"] or "",
+        **values,
     )

@@ -8,10 +8,7 @@ draws it. Whatever an audited tree holds reaches the document as text nodes only
 
 from __future__ import annotations
 
-import base64
-import json
 import re
-import zlib
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -31,6 +28,7 @@ from porter.audit.render.shown import (
 )
 from porter.audit.render.sides import Side, rows, side
 from porter.errors import SteelPortError
+from porter.report.page import self_contained
 
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_ROWS = 200_000
@@ -50,24 +48,8 @@ def render_page(audit: Audit, where: str, made: str, texts: Texts, upstream: Ups
     `texts(path)` is a file of the tree as it was audited, `upstream(digest)` an upstream file. What they raise on
     purpose, or the system refuses, leaves one passage without its lines, and the page says why.
     """
-    import jinja2
-    from markupsafe import Markup
-
-    import porter.report.page as house
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined, autoescape=True
-    )
     data = page_data(audit, where, made, texts, upstream)
-    packed = zlib.compress(json.dumps(data, separators=(",", ":")).encode(), 9)
-    # Ours, not data: nothing of an audit stands in them.
-    css, own, script = (
-        Markup(path.read_text(encoding="utf-8"))  # noqa: S704
-        for path in (house.TEMPLATES / "page.css", TEMPLATES / "audit.css", TEMPLATES / "audit.js")
-    )
-    return environment.get_template("audit.html.j2").render(
-        css=css + own, script=script, data=base64.b64encode(packed).decode(), where=data["where"]
-    )
+    return self_contained(TEMPLATES, "audit", data, (TEMPLATES / "audit.css",), where=data["where"])
 
 
 def page_data(audit: Audit, where: str, made: str, texts: Texts, upstream: Upstream) -> dict[str, Any]:

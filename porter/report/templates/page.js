@@ -1,20 +1,12 @@
 // SPDX-FileCopyrightText: 2026 The steel-port authors
 // SPDX-License-Identifier: BSD-3-Clause
-"use strict";
 // The page's whole state stands in the address behind the #, so that any view can be linked to:
 //   #/                       the matrix           #/family/NAME      one family
 //   #/kernel/FAMILY/NAME     one kernel           ?q=..&ring=..&status=..   the filters, behind any of them
 const KINDS = { "proved": "proved", "sampled": "sampled", "equal after O1": "equal", "differs": "differs", "not run": "notrun" };
 const SHOWN = 300;
-let data, rowsByFamily, resultsByRow, claimsByFamily;
+let rowsByFamily, resultsByRow, claimsByFamily;
 
-function element(tag, attributes, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes || {})) if (value !== null && value !== undefined) made.setAttribute(name, value);
-  for (const child of children.flat(Infinity)) if (child !== null && child !== undefined) made.append(child);
-  return made;
-}
-const text = (value) => (typeof value === "number" ? value.toLocaleString("en") : String(value));
 const string = (number) => data.strings[number];
 const statusName = (number) => data.statuses[number];
 const number = (value) => element("td", { class: "number" }, text(value));
@@ -29,8 +21,6 @@ function table(headings, rows, classes) {
 }
 const cells = (...values) => values.map((value) => (value instanceof Node ? (value.tagName === "TD" ? value : element("td", {}, value)) : element("td", {}, text(value))));
 const row = (...values) => element("tr", {}, cells(...values));
-const mono = (value) => element("code", { class: "name" }, value);
-const link = (address, value) => element("a", { href: address }, value);
 const familyLink = (name) => link(`#/family/${encodeURIComponent(name)}${query()}`, name);
 const kernelLink = (one) => link(`#/kernel/${encodeURIComponent(string(one[1]))}/${encodeURIComponent(one[0])}${query()}`, mono(one[0]));
 const upstreamLink = (file, line) => file.startsWith("mlx/")
@@ -184,18 +174,7 @@ function go(changes) {
   const path = "q" in changes && now.path[0] === "kernel" ? "" : now.path.map(encodeURIComponent).join("/");
   location.hash = `#/${path}${query(changes)}`;
 }
-function theme(name) {
-  document.documentElement.dataset.theme = name;
-}
-async function unpack() {
-  const packed = Uint8Array.from(atob(document.getElementById("data").textContent), (character) => character.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return JSON.parse(await new Response(stream).text());
-}
-async function begin() {
-  theme(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
-  document.getElementById("theme").addEventListener("click", () => theme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"));
-  data = await unpack();
+function ready() {
   rowsByFamily = Map.groupBy(data.rows.keys(), (index) => string(data.rows[index][1]));
   claimsByFamily = Map.groupBy(data.claims, (claim) => claim.family);
   operators = new Map(data.families.map((family) => [family.name, `${family.title} ${family.operators.join(" ")}`]));
@@ -208,10 +187,6 @@ async function begin() {
   document.getElementById("subject").textContent = `MLX ${tag || ""} ${revision.slice(0, 12)} for ${data.target}, ${coverage === "full" ? "full source" : "headers from the wheel"}, ${data.made}`;
   options("ring", "every ring", data.rings);
   options("status", "every status", data.statuses);
-  document.getElementById("search").addEventListener("input", (event) => go({ q: event.target.value }));
   for (const key of ["ring", "status"]) document.getElementById(key).addEventListener("change", (event) => go({ [key]: event.target.value }));
-  document.getElementById("filters").addEventListener("submit", (event) => event.preventDefault());
-  addEventListener("hashchange", draw);
-  draw();
 }
-begin().catch((error) => { document.getElementById("main").textContent = `The page could not be drawn: ${error}`; });
+start(ready);

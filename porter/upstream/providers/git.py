@@ -101,14 +101,6 @@ class Git:
         blobs = self._list(revision.sha)
         put(into, self._read(blobs, progress))
 
-    def run(self, *arguments: str, given: bytes = b"") -> bytes:
-        """What a git command prints. Raises UpstreamError where git fails, with its last line."""
-        done = self._git(*arguments, given=given)
-        if done.returncode != 0:
-            self._check_usable(done)
-            raise UpstreamError(f"git {arguments[0]} failed with status {done.returncode}", where=self._source)
-        return done.stdout
-
     # -- the commit -----------------------------------------------------------------------------------------------
 
     def _resolved(self, name: str, folder: Path | None = None) -> str | None:

@@ -1,22 +1,11 @@
 // SPDX-FileCopyrightText: 2026 The steel-port authors
 // SPDX-License-Identifier: BSD-3-Clause
-"use strict";
 // The page's whole state stands in the address behind the #, so that any view can be linked to:
 //   #/   every finding     #/finding/N   one of them     #/passed   what was passed over
 //   ?q=..&verdict=..&fixes=1   the filters, behind any of them
 const SHOWN = 500;
-let data;
 
-function element(tag, attributes, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes || {})) if (value !== null && value !== undefined) made.setAttribute(name, value);
-  for (const child of children.flat(Infinity)) if (child !== null && child !== undefined) made.append(child);
-  return made;
-}
-const text = (value) => (typeof value === "number" ? value.toLocaleString("en") : String(value));
 const plural = (count, one, many) => `${text(count)} ${count === 1 ? one : many}`;
-const mono = (value) => element("code", { class: "name" }, value);
-const link = (address, value) => element("a", { href: address }, value);
 const out = (address, value) => (address ? element("a", { href: address, rel: "noopener noreferrer" }, value) : value);
 const percent = (value) => `${Math.round(value * 100)}%`;
 function table(headings, rows, kind) {
@@ -159,25 +148,10 @@ function go(changes) {
   const now = state();
   location.hash = `#/${now.path[0] === "passed" ? "passed" : ""}${query(changes)}`;
 }
-function theme(name) {
-  document.documentElement.dataset.theme = name;
-}
-async function unpack() {
-  const packed = Uint8Array.from(atob(document.getElementById("data").textContent), (character) => character.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return JSON.parse(await new Response(stream).text());
-}
-async function begin() {
-  theme(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
-  document.getElementById("theme").addEventListener("click", () => theme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"));
-  data = await unpack();
+function ready() {
   document.getElementById("subject").textContent = `${data.where}, ${data.made}`;
   document.getElementById("verdict").append(element("option", { value: "" }, "every notice"), ...data.verdicts.map(([name]) => element("option", { value: name }, name)));
-  document.getElementById("search").addEventListener("input", (event) => go({ q: event.target.value }));
   document.getElementById("verdict").addEventListener("change", (event) => go({ verdict: event.target.value }));
   document.getElementById("fixes").addEventListener("change", (event) => go({ fixes: event.target.checked ? "1" : "" }));
-  document.getElementById("filters").addEventListener("submit", (event) => event.preventDefault());
-  addEventListener("hashchange", draw);
-  draw();
 }
-begin().catch((error) => { document.getElementById("main").textContent = `The page could not be drawn: ${error}`; });
+start(ready);
