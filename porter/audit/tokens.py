@@ -29,7 +29,6 @@ _COMMENT_OR_STRING = re.compile(
     """,
     re.X,
 )
-_NEWLINE_IN_STRING = re.compile(r'\\[nt](?=["\\\s])|\\n",?')
 _SAYS_NO_CODE = re.compile(
     "//[^\\x02]*|/\\*.*?\\*/|#[ \\t]*(?:include|import|pragma once)\\b[^\\x02]*"
 )  # in lines in a string
@@ -124,7 +123,7 @@ def tokens_of(text: str) -> Tokens:
     """The code tokens of `text`."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     text = _COMMENT_OR_STRING.sub(_blank_comment, text)
-    text = _HASH_COMMENT.sub("", _INCLUDE.sub("", _NEWLINE_IN_STRING.sub("  ", text)))
+    text = _HASH_COMMENT.sub("", _INCLUDE.sub("", text))
     found = np.fromiter(map(_WORDS.__getitem__, _TOKEN.findall(text)), np.int64)
     newlines = found == _NEWLINE
     lines = np.cumsum(newlines) + 1
