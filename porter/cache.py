@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -33,15 +34,24 @@ def cache_dir(name: str) -> Path:
     return path
 
 
+def _umask() -> int:
+    """The system tells it only to whoever sets it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write `data` to `path` so that a reader, or a kill at any moment, sees the old bytes or the new, never a part.
 
+    The file keeps its mode; a new one has that which the umask gives.
     Raises TreeError where the folder cannot be written or is full.
     """
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as stream:
+                os.fchmod(handle, stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~_umask())
                 stream.write(data)
                 stream.flush()
                 os.fsync(stream.fileno())

@@ -147,13 +147,10 @@ def _texts_beside(root: Path, tree: TreeLicences, files: Iterable[_File]) -> dic
 
 
 def _write(root: Path, files: Mapping[str, bytes]) -> None:
-    """Each whole or not at all, with the mode that it had."""
     for path, data in files.items():
         target = root / path
         target.parent.mkdir(exist_ok=True)
-        mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o644
         write_atomically(target, data)
-        target.chmod(mode)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
